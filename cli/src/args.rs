@@ -97,7 +97,9 @@ pub struct RangeArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Explain one order: state, money, stock, mails, and what to do
-    #[command(after_help = "Examples:\n  till order 1047\n  till order fre_01K7… --for-customer\n  till order --email")]
+    #[command(
+        after_help = "Examples:\n  till order 1047\n  till order fre_01K7… --for-customer\n  till order --email"
+    )]
     Order(OrderArgs),
     /// List orders
     Orders(OrdersArgs),
@@ -115,7 +117,9 @@ pub enum Command {
     #[command(subcommand)]
     Event(EventCommand),
     /// Replay the events of a time range
-    #[command(after_help = "Example:\n  till replay --since \"yesterday 22:00\" --before \"today 06:00\" --dry-run")]
+    #[command(
+        after_help = "Example:\n  till replay --since \"yesterday 22:00\" --before \"today 06:00\" --dry-run"
+    )]
     Replay(ReplayArgs),
     /// Requeue the messages of a dead-letter queue
     Redrive(RedriveArgs),
@@ -348,9 +352,18 @@ pub enum MailCommand {
 pub struct LogsArgs {
     /// Only lines that name this id
     pub id: Option<String>,
-    /// Only lines of this function
+    /// Only lines of this function; may be repeated
     #[arg(long)]
-    pub function: Option<Function>,
+    pub function: Vec<Function>,
+    /// Lines with this outcome, such as parked; may be repeated
+    #[arg(long, value_name = "WORD")]
+    pub outcome: Vec<String>,
+    /// Lines on which this field is true, such as shortfall; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub field: Vec<String>,
+    /// The gateway's log instead: requests that were answered with a 4xx or a 5xx
+    #[arg(long, conflicts_with_all = ["function", "outcome", "field"])]
+    pub gateway: bool,
     #[command(flatten)]
     pub range: RangeArgs,
     /// The most lines
@@ -468,7 +481,9 @@ pub enum WebhooksCommand {
 #[derive(Debug, Subcommand)]
 pub enum CheckoutCommand {
     /// Create a checkout session at Flex, in test mode only
-    #[command(after_help = "Example:\n  till checkout create --price fprice_… --quantity 2 --reference 1047")]
+    #[command(
+        after_help = "Example:\n  till checkout create --price fprice_… --quantity 2 --reference 1047"
+    )]
     Create {
         /// A price of Flex
         #[arg(long)]

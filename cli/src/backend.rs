@@ -6,9 +6,10 @@ use crate::error::Error;
 use domain::{
     delivery::job::{FulfillmentJob, ReceiptJob},
     ports::{
-        Answering, Backlogs, Commits, DeadLetters, Entitlements, EntitlementAdmin, EventAdmin, Events,
-        OpenRows, OrderAdmin, Orders, Queue, ReceiptAdmin, Receipts, ResourceAdmin, ResourceLists,
-        Shortfalls, Suppressions, admin::{OrderSearch, StockAdmin},
+        Answering, Backlogs, Commits, DeadLetters, EntitlementAdmin, Entitlements, EventAdmin,
+        Events, OpenRows, OrderAdmin, Orders, Queue, ReceiptAdmin, Receipts, ResourceAdmin,
+        ResourceLists, Shortfalls, Suppressions,
+        admin::{OrderSearch, StockAdmin},
     },
     upkeep::sweep::ReceiptBacklog,
     values::{mode::Mode, outcome::RetryableError},
@@ -82,17 +83,19 @@ pub enum Function {
     Feedback,
     Sweep,
     Reconcile,
+    Announcements,
 }
 
 impl Function {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Intake,
         Self::Fulfillment,
         Self::Receipts,
         Self::Feedback,
         Self::Sweep,
         Self::Reconcile,
+        Self::Announcements,
     ];
 
     /// The name in log lines.
@@ -105,6 +108,7 @@ impl Function {
             Self::Feedback => "feedback",
             Self::Sweep => "sweep",
             Self::Reconcile => "reconcile",
+            Self::Announcements => "announcements",
         }
     }
 
@@ -118,6 +122,7 @@ impl Function {
             Self::Feedback => "FeedbackFunction",
             Self::Sweep => "SweepFunction",
             Self::Reconcile => "ReconcileFunction",
+            Self::Announcements => "AnnouncementsFunction",
         }
     }
 }
@@ -166,7 +171,9 @@ impl Stack {
     #[must_use]
     pub fn number(&self, name: &str, default: i64) -> i64 {
         let value = self.parameter(name);
-        value.and_then(|value| value.parse().ok()).unwrap_or(default)
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(default)
     }
 
     /// The providers that the stack serves.
@@ -213,6 +220,8 @@ pub struct LogLine {
 /// Which lines of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogQuery {
+    /// True for the gateway's log, false for that of the functions.
+    pub gateway: bool,
     /// A pattern of CloudWatch Logs; empty for all lines.
     pub pattern: String,
     pub since: Timestamp,
@@ -307,7 +316,7 @@ pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + '
 pub trait Platform: fmt::Debug + Send + Sync {
     /// Who calls AWS.
     fn identity(&self) -> Asked<'_, Identity>;
-    /// Lines of the functions' log, oldest first.
+    /// Lines of a log, oldest first.
     fn log_lines<'a>(&'a self, query: &'a LogQuery) -> Asked<'a, Vec<LogLine>>;
     /// Runs a function now and waits for its end.
     fn invoke(&self, function: Function) -> Asked<'_, ()>;

@@ -16,20 +16,26 @@ mod replay;
 mod reports;
 mod run_now;
 mod secrets;
+mod send;
+mod setup;
 mod status;
 mod stock;
 mod stock_write;
+mod verify;
 mod webhooks;
 mod whoami;
-mod verify;
-mod send;
-mod setup;
 mod write;
 
 pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secrets};
 pub(crate) use status::last as last_line;
 
-use crate::{Context, args::{CheckoutCommand, Command}, backend::Backend, error::Error, output::Answer};
+use crate::{
+    Context,
+    args::{CheckoutCommand, Command},
+    backend::Backend,
+    error::Error,
+    output::Answer,
+};
 
 /// Runs a command.
 pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<Answer, Error> {

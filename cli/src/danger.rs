@@ -46,12 +46,7 @@ impl Danger {
 /// # Errors
 ///
 /// Without a confirmation: [`Exit::Unconfirmed`].
-pub fn confirm<B>(
-    on: &Context<'_, B>,
-    danger: Danger,
-    yes: bool,
-    plan: &str,
-) -> Result<(), Error> {
+pub fn confirm<B>(on: &Context<'_, B>, danger: Danger, yes: bool, plan: &str) -> Result<(), Error> {
     let stack = on.stack;
     let question = danger.question(stack.mode);
     if question == Question::None {

@@ -112,12 +112,17 @@ pub fn checks<B: Backend>() -> Vec<Check<B>> {
 }
 
 /// Runs the checks that are named, or all, and those that they need.
-pub async fn report<B: Backend>(on: &Context<'_, B>, wanted: &[String]) -> Result<Vec<Line>, Error> {
+pub async fn report<B: Backend>(
+    on: &Context<'_, B>,
+    wanted: &[String],
+) -> Result<Vec<Line>, Error> {
     let all = checks::<B>();
     for name in wanted {
         if !all.iter().any(|check| is_named(check.id, name)) {
-            let groups: std::collections::BTreeSet<&str> =
-                all.iter().filter_map(|check| check.id.split('.').next()).collect();
+            let groups: std::collections::BTreeSet<&str> = all
+                .iter()
+                .filter_map(|check| check.id.split('.').next())
+                .collect();
             let groups: Vec<&str> = groups.into_iter().collect();
             return Err(Error::usage(format!("no check and no group {name:?}"))
                 .cured_by(format!("The groups are {}", groups.join(", "))));
@@ -147,7 +152,9 @@ fn is_named(id: &str, name: &str) -> bool {
 
 async fn line<B: Backend>(on: &Context<'_, B>, check: &Check<B>, before: &[Line]) -> Line {
     let is_bad = |need: &&&str| {
-        before.iter().any(|line| line.id == **need && matches!(line.status, Status::Fail | Status::Skipped))
+        before
+            .iter()
+            .any(|line| line.id == **need && matches!(line.status, Status::Fail | Status::Skipped))
     };
     let seen = match check.needs.iter().find(is_bad) {
         Some(need) => Seen {
@@ -157,7 +164,11 @@ async fn line<B: Backend>(on: &Context<'_, B>, check: &Check<B>, before: &[Line]
         },
         None => (check.look)(on).await.unwrap_or_else(|error| Seen {
             // What cannot be looked at is not known to be wrong, unless we are not allowed to look.
-            status: if error.exit == Exit::Denied { Status::Fail } else { Status::Skipped },
+            status: if error.exit == Exit::Denied {
+                Status::Fail
+            } else {
+                Status::Skipped
+            },
             says: error.what,
             cure: error.cure.unwrap_or_default(),
         }),
@@ -175,7 +186,11 @@ async fn line<B: Backend>(on: &Context<'_, B>, check: &Check<B>, before: &[Line]
 pub async fn doctor<B: Backend>(on: &Context<'_, B>, wanted: &[String]) -> Result<Answer, Error> {
     let lines = report(on, wanted).await?;
     let count = |status| lines.iter().filter(|line| line.status == status).count();
-    let (failed, warned, skipped) = (count(Status::Fail), count(Status::Warn), count(Status::Skipped));
+    let (failed, warned, skipped) = (
+        count(Status::Fail),
+        count(Status::Warn),
+        count(Status::Skipped),
+    );
     let data = json!({"checks": lines, "failed": failed, "warned": warned, "skipped": skipped});
     let exit = match (failed, skipped) {
         (1.., _) => Exit::Attention,
@@ -207,10 +222,21 @@ pub fn text(lines: &[Line], width: usize) -> String {
                 Status::Warn => "!".to_owned(),
                 Status::Skipped | Status::Ok => "–".to_owned(),
             };
-            let _ = writeln!(out, "  {sign} {:22}{}", line.id, labeled("", 0, &line.says, width.saturating_sub(26)).replace('\n', "\n                          "));
+            let _ = writeln!(
+                out,
+                "  {sign} {:22}{}",
+                line.id,
+                labeled("", 0, &line.says, width.saturating_sub(26))
+                    .replace('\n', "\n                          ")
+            );
             if !line.cure.is_empty() {
                 let cure = labeled("Fix: ", 5, &line.cure, width.saturating_sub(26));
-                let _ = writeln!(out, "{:26}{}", "", cure.replace('\n', "\n                          "));
+                let _ = writeln!(
+                    out,
+                    "{:26}{}",
+                    "",
+                    cure.replace('\n', "\n                          ")
+                );
             }
         }
     }
@@ -220,8 +246,15 @@ pub fn text(lines: &[Line], width: usize) -> String {
 /// The number of problems, and the cause to begin with.
 fn summary(lines: &[Line]) -> String {
     let count = |status| lines.iter().filter(|line| line.status == status).count();
-    let (failed, warned, skipped) = (count(Status::Fail), count(Status::Warn), count(Status::Skipped));
-    let mut text = format!("\n{failed} failed, {warned} warnings, {skipped} skipped, of {}.", lines.len());
+    let (failed, warned, skipped) = (
+        count(Status::Fail),
+        count(Status::Warn),
+        count(Status::Skipped),
+    );
+    let mut text = format!(
+        "\n{failed} failed, {warned} warnings, {skipped} skipped, of {}.",
+        lines.len()
+    );
     let mut depends: BTreeMap<&str, usize> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.status == Status::Skipped) {
         for need in line.needs {

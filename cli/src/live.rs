@@ -9,10 +9,7 @@ pub use find::{Found, find};
 use crate::backend::{Backend, Hop, Platform, Stack};
 use aws::{Queues, Store, Tables, queue::DeadLetters};
 use aws_config::SdkConfig;
-use domain::{
-    ports::Answering,
-    values::outcome::RetryableError,
-};
+use domain::{ports::Answering, values::outcome::RetryableError};
 use platform::AwsPlatform;
 use std::time::Duration;
 
@@ -39,6 +36,7 @@ impl Live {
             entitlements: of("EntitlementsTable"),
             receipts: of("ReceiptsTable"),
             resources: of("ResourcesTable"),
+            announcements: of("AnnouncementsTable"),
         };
         let queues = Queues {
             fulfillment: of("FulfillmentQueue"),
@@ -50,7 +48,8 @@ impl Live {
         let letters = ["Fulfillment", "Receipt", "Feedback"];
         Self {
             store: Store::new(config, tables, queues).with_retention(retention),
-            letters: letters.map(|name| DeadLetters::new(config, of(&format!("{name}DeadLetterQueue")))),
+            letters: letters
+                .map(|name| DeadLetters::new(config, of(&format!("{name}DeadLetterQueue")))),
             platform: AwsPlatform::new(config, stack),
             sqs: aws_sdk_sqs::Client::new(config),
             feedback_url: of("FeedbackQueue"),

@@ -24,7 +24,9 @@ pub fn of(provider: &str) -> Result<list::List, Error> {
     match provider {
         "flex" => Ok(list::FLEX),
         "flint" => Ok(list::FLINT),
-        _ => Err(Error::usage(format!("no provider {provider:?}")).cured_by("It is flex or flint.")),
+        _ => {
+            Err(Error::usage(format!("no provider {provider:?}")).cured_by("It is flex or flint."))
+        }
     }
 }
 
@@ -51,11 +53,20 @@ pub fn sample(provider: &str, event_type: &str) -> Result<Value, Error> {
     let found = all.iter().find(|(name, _)| *name == event_type);
     let (_, text) = found.ok_or_else(|| {
         let first = event_type.split('.').next().unwrap_or_default();
-        let near: Vec<&str> = all.iter().map(|(name, _)| *name).filter(|name| name.starts_with(first)).collect();
-        let cure = if near.is_empty() { "till event new list".to_owned() } else { near.join(", ") };
+        let near: Vec<&str> = all
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| name.starts_with(first))
+            .collect();
+        let cure = if near.is_empty() {
+            "till event new list".to_owned()
+        } else {
+            near.join(", ")
+        };
         Error::usage(format!("no sample of {event_type:?}")).cured_by(cure)
     })?;
-    serde_json::from_str(text).map_err(|_| Error::usage(format!("the sample {event_type} is not JSON")))
+    serde_json::from_str(text)
+        .map_err(|_| Error::usage(format!("the sample {event_type} is not JSON")))
 }
 
 /// Changes of a sample.
@@ -81,7 +92,11 @@ pub fn changed(provider: &str, mut event: Value, changes: &Changes<'_>) -> Resul
         put(&mut event, id, json!(text))?;
     }
     if let Some(time) = changes.at {
-        let value = if provider == "flint" { json!(format!("{time:.0}")) } else { json!(time.as_second()) };
+        let value = if provider == "flint" {
+            json!(format!("{time:.0}"))
+        } else {
+            json!(time.as_second())
+        };
         put(&mut event, at, value)?;
     }
     for change in changes.set {
@@ -98,7 +113,8 @@ fn put(event: &mut Value, path: &str, value: Value) -> Result<(), Error> {
     let pointer = format!("/{}", path.replace('.', "/"));
     let place = event.pointer_mut(&pointer);
     let place = place.ok_or_else(|| {
-        Error::usage(format!("the sample has no member {path}")).cured_by("Print it without --set first.")
+        Error::usage(format!("the sample has no member {path}"))
+            .cured_by("Print it without --set first.")
     })?;
     *place = value;
     Ok(())
@@ -124,24 +140,40 @@ pub async fn command(
     if args.event_type == "list" {
         return names(&args.provider);
     }
-    let function = list::FUNCTIONS.iter().find(|(name, _)| *name == args.event_type);
+    let function = list::FUNCTIONS
+        .iter()
+        .find(|(name, _)| *name == args.event_type);
     if let Some((_, text)) = function {
         let data: Value = serde_json::from_str(text).unwrap_or_default();
         return Ok(Answer::new("till.sample/1", &data, (*text).to_owned())?.raw());
     }
     let zone = stack.map_or(TimeZone::UTC, |stack| stack.zone.clone());
-    let at = args.at.as_ref().map(|text| time::read(text, &zone, now)).transpose()?;
+    let at = args
+        .at
+        .as_ref()
+        .map(|text| time::read(text, &zone, now))
+        .transpose()?;
     let changes = Changes {
         set: &args.set,
         at,
         id: args.id.as_deref(),
     };
-    let event = changed(&args.provider, sample(&args.provider, &args.event_type)?, &changes)?;
+    let event = changed(
+        &args.provider,
+        sample(&args.provider, &args.event_type)?,
+        &changes,
+    )?;
     let body = body(&event);
-    let secret = if args.sign { Some(secret(terminal, stack, &args.provider)?) } else { None };
+    let secret = if args.sign {
+        Some(secret(terminal, stack, &args.provider)?)
+    } else {
+        None
+    };
     let headers = sign::headers(&args.provider, &event, &body, secret.as_deref(), now)?;
     let data = match args.wrapping {
-        Wrapping::Raw if args.sign => json!({"headers": headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "body": body}),
+        Wrapping::Raw if args.sign => {
+            json!({"headers": headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "body": body})
+        }
         Wrapping::Raw => event,
         Wrapping::ApiGateway => wrap::http(&args.provider, &headers, &body, now),
         Wrapping::Rest => wrap::rest(&args.provider, &headers, &body),
@@ -164,10 +196,18 @@ fn names(provider: &str) -> Result<Answer, Error> {
 /// The signing secret: that of the local stack, or typed. It is never an argument.
 fn secret(terminal: &dyn Terminal, stack: Option<&Stack>, provider: &str) -> Result<String, Error> {
     let local = stack.filter(|stack| stack.local).and_then(|stack| {
-        let name = if provider == "flint" { "flint_webhook_secret" } else { "webhook_secret" };
+        let name = if provider == "flint" {
+            "flint_webhook_secret"
+        } else {
+            "webhook_secret"
+        };
         stack.outputs.get(name).cloned()
     });
-    let typed = || terminal.ask_hidden("Signing secret (hidden):").unwrap_or_else(|| terminal.input());
+    let typed = || {
+        terminal
+            .ask_hidden("Signing secret (hidden):")
+            .unwrap_or_else(|| terminal.input())
+    };
     let secret = local.unwrap_or_else(typed);
     let secret = secret.trim();
     if secret.is_empty() {

@@ -32,11 +32,7 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
 /// One labeled line: the label in a column of that width, then the text under itself.
 #[must_use]
 pub fn labeled(label: &str, column: usize, text: &str, width: usize) -> String {
-    wrapped(
-        &format!("{label:column$}{text}"),
-        width,
-        column,
-    )
+    wrapped(&format!("{label:column$}{text}"), width, column)
 }
 
 /// `1 order`, `2 orders`.

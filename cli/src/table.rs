@@ -1,8 +1,6 @@
 //! Tables without borders: people copy from them. An id is never cut or split.
 
-use comfy_table::{
-    CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::NOTHING,
-};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +40,9 @@ pub fn table(head: &[(&str, Column)], rows: &[Vec<String>], width: usize) -> Str
             }
         }
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
     lines.join("\n") + "\n"
 }

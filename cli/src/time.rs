@@ -147,15 +147,32 @@ mod tests {
         ] {
             assert_eq!(at(text).as_deref(), Ok(time), "{text}");
         }
-        for text in ["", "soon", "2", "2x", "25:00", "2026-13-01", "@x", "today 9", "9:3"] {
-            assert_eq!(at(text).unwrap_err().exit, crate::error::Exit::Usage, "{text}");
+        for text in [
+            "",
+            "soon",
+            "2",
+            "2x",
+            "25:00",
+            "2026-13-01",
+            "@x",
+            "today 9",
+            "9:3",
+        ] {
+            assert_eq!(
+                at(text).unwrap_err().exit,
+                crate::error::Exit::Usage,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_time_that_is_skipped_or_repeated_is_refused() {
         for text in ["2026-03-08 02:30", "2026-11-01 01:30"] {
-            assert!(at(text).unwrap_err().what.contains("daylight saving"), "{text}");
+            assert!(
+                at(text).unwrap_err().what.contains("daylight saving"),
+                "{text}"
+            );
         }
     }
 
@@ -167,7 +184,12 @@ mod tests {
             (day(time, &zone()), second(time, &zone())),
             ("28 November 2026".to_owned(), "09:41:03".to_owned())
         );
-        let lengths = [(119, "119 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 d")];
+        let lengths = [
+            (119, "119 s"),
+            (120, "2 min"),
+            (7200, "2 h"),
+            (200_000, "2 d"),
+        ];
         for (seconds, text) in lengths {
             assert_eq!(length(SignedDuration::from_secs(seconds)), text);
         }

@@ -41,7 +41,10 @@ fn parked(class: Option<Class>) -> (&'static str, &'static str) {
             "Look the payment up at the provider. Release the order's own event first if that is parked. If it was sold \
              elsewhere, or before this stack, drop this one.",
         ),
-        Some(Class::NoRefund) => (RECONCILE, "Look at the refund in the dashboard; release the event once it is there."),
+        Some(Class::NoRefund) => (
+            RECONCILE,
+            "Look at the refund in the dashboard; release the event once it is there.",
+        ),
         Some(Class::Contradicted) => (
             NOTHING,
             "The event says that the subscription ended, and the API says otherwise. Compare at the provider: release it \
@@ -51,7 +54,10 @@ fn parked(class: Option<Class>) -> (&'static str, &'static str) {
             NOTHING,
             "The endpoint at the provider sends events of the other mode. Correct the endpoint, then drop the event.",
         ),
-        Some(Class::NotFulfilled) => (NOTHING, "This kind of sale is not fulfilled here: handle it by hand, and drop it."),
+        Some(Class::NotFulfilled) => (
+            NOTHING,
+            "This kind of sale is not fulfilled here: handle it by hand, and drop it.",
+        ),
         Some(Class::Exception) => (
             NOTHING,
             "Goods and receipt wait. Solve it in the provider's dashboard, or decide that the goods go out; then release \
@@ -66,8 +72,14 @@ fn parked(class: Option<Class>) -> (&'static str, &'static str) {
             NOTHING,
             "This version does not understand it. Handle it by hand and drop it, or release it under a newer version.",
         ),
-        Some(Class::OtherCurrency) => (NOTHING, "The money has another currency than the order: handle it by hand, and drop it."),
-        Some(Class::NotRead) => (RECONCILE, "The provider refuses to show it. Look it up there; release it once it is right."),
+        Some(Class::OtherCurrency) => (
+            NOTHING,
+            "The money has another currency than the order: handle it by hand, and drop it.",
+        ),
+        Some(Class::NotRead) => (
+            RECONCILE,
+            "The provider refuses to show it. Look it up there; release it once it is right.",
+        ),
         Some(
             Class::Away
             | Class::SetUp
@@ -78,7 +90,10 @@ fn parked(class: Option<Class>) -> (&'static str, &'static str) {
             | Class::Fault
             | Class::Other,
         )
-        | None => (RECONCILE, "Release it once the reason is gone, or drop it if you handle it by hand."),
+        | None => (
+            RECONCILE,
+            "Release it once the reason is gone, or drop it if you handle it by hand.",
+        ),
     }
 }
 
@@ -96,7 +111,10 @@ pub fn event(event: &StoredEvent, zone: &TimeZone, now: Timestamp) -> Why {
     let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     let tries = match event.attempts {
         0 => String::new(),
-        tries => format!(" after {}", crate::style::count(tries as usize, "failed try").replace("trys", "tries")),
+        tries => format!(
+            " after {}",
+            crate::style::count(tries as usize, "failed try").replace("trys", "tries")
+        ),
     };
     let done = |state: &str, automatic: &str| Why {
         id: id.clone(),
@@ -148,12 +166,15 @@ fn stored(event: &StoredEvent, why: Why) -> Why {
     let is_ours = matches!(event.class, Some(Class::SetUp | Class::Fault));
     Why {
         automatic: if event.attempts == 0 {
-            "Fulfillment takes it within seconds. Sweep queues it again after fifteen minutes.".to_owned()
+            "Fulfillment takes it within seconds. Sweep queues it again after fifteen minutes."
+                .to_owned()
         } else {
-            "It is retried after 1, 4, 16 and 60 minutes, then sweep queues it again within a day.".to_owned()
+            "It is retried after 1, 4, 16 and 60 minutes, then sweep queues it again within a day."
+                .to_owned()
         },
         action: if is_ours {
-            "Repair the permission, secret or software that the reason names; then redrive.".to_owned()
+            "Repair the permission, secret or software that the reason names; then redrive."
+                .to_owned()
         } else {
             String::new()
         },
@@ -177,8 +198,14 @@ pub fn mail(receipt: &Receipt, zone: &TimeZone, now: Timestamp) -> Why {
         receipt.order_id,
         time::age(receipt.created_at, now)
     );
-    let resend = format!("till mail resend {id} --version {} --why \"…\"", receipt.version);
-    let close = format!("till mail close {id} --version {} --why \"…\"", receipt.version);
+    let resend = format!(
+        "till mail resend {id} --version {} --why \"…\"",
+        receipt.version
+    );
+    let close = format!(
+        "till mail close {id} --version {} --why \"…\"",
+        receipt.version
+    );
     let (state, automatic, action, commands) = match &receipt.state {
         ReceiptState::Unsent { .. } if receipt.due_at > Some(now) => {
             let due = receipt.due_at.unwrap_or(now);
@@ -223,11 +250,19 @@ pub fn mail(receipt: &Receipt, zone: &TimeZone, now: Timestamp) -> Why {
                 "Reach the customer another way, or correct the address and send it again.",
                 vec![resend],
             ),
-            None => ("was sent".to_owned(), "Nothing is left to do.", "", Vec::new()),
+            None => (
+                "was sent".to_owned(),
+                "Nothing is left to do.",
+                "",
+                Vec::new(),
+            ),
         },
-        ReceiptState::Withdrawn { reason } => {
-            (format!("was withdrawn: {reason}"), "Nothing is left to do.", "", Vec::new())
-        }
+        ReceiptState::Withdrawn { reason } => (
+            format!("was withdrawn: {reason}"),
+            "Nothing is left to do.",
+            "",
+            Vec::new(),
+        ),
     };
     Why {
         state: receipt.state.status().to_string(),

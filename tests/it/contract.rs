@@ -7,7 +7,6 @@
 //! their adapters.
 
 mod backlog;
-mod by_hand;
 mod rows;
 
 use aws_sdk_dynamodb::types::AttributeValue;

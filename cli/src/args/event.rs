@@ -16,10 +16,14 @@ pub enum EventCommand {
         out: Option<PathBuf>,
     },
     /// Check the signature of a delivery with the stack's secrets
-    #[command(after_help = "The file is an event of API Gateway, as `till event new TYPE --as api-gateway` prints it.")]
+    #[command(
+        after_help = "The file is an event of API Gateway, as `till event new TYPE --as api-gateway` prints it."
+    )]
     Verify { file: PathBuf },
     /// Decide parked events again, after their reason is gone
-    #[command(after_help = "Examples:\n  till event release fevt_01K7… --why \"the checkout is complete\"\n  till events --class order_unknown --ids | till event release - --why \"orders have come\"")]
+    #[command(
+        after_help = "Examples:\n  till event release fevt_01K7… --why \"the checkout is complete\"\n  till events --class order_unknown --ids | till event release - --why \"orders have come\""
+    )]
     Release {
         /// Events, or - for ids from stdin
         #[arg(required = true)]
@@ -42,7 +46,9 @@ pub enum EventCommand {
         write: WriteArgs,
     },
     /// Print a sample event, ready for `sam local invoke -e -`
-    #[command(after_help = "Examples:\n  till event new refund.created --set object.refund.amount=500\n  till event new checkout.session.completed --as api-gateway --sign | sam local invoke IntakeFunction -e -")]
+    #[command(
+        after_help = "Examples:\n  till event new refund.created --set object.refund.amount=500\n  till event new checkout.session.completed --as api-gateway --sign | sam local invoke IntakeFunction -e -"
+    )]
     New(NewArgs),
     /// Post a signed sample to the stack; never to a live one
     Send(SendArgs),

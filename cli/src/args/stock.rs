@@ -31,7 +31,9 @@ pub enum StockCommand {
         limit: usize,
     },
     /// Set counters from a CSV file
-    #[command(after_help = "Example:\n  till stock import count.csv --counted-at \"today 07:30\" --why \"yearly count\"")]
+    #[command(
+        after_help = "Example:\n  till stock import count.csv --counted-at \"today 07:30\" --why \"yearly count\""
+    )]
     Import {
         /// The file, or - for stdin; its columns are sku and on_hand
         file: String,
@@ -78,10 +80,10 @@ pub enum StockCommand {
         #[arg(required_unless_present_any = ["untracked", "grants"])]
         sku: Option<String>,
         /// It is not counted
-        #[arg(long, conflicts_with_all = ["sku", "grants"])]
+        #[arg(long, conflicts_with = "sku")]
         untracked: bool,
         /// Each unit gives access to this product
-        #[arg(long, value_name = "PRODUCT", conflicts_with = "sku")]
+        #[arg(long, value_name = "PRODUCT")]
         grants: Option<String>,
         /// How many days that access lasts
         #[arg(long, requires = "grants")]

@@ -18,7 +18,9 @@ use std::fmt::Write as _;
 pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
     let store = on.backend.store();
     let bad = |error: domain::values::ids::BadId| Error::usage(error.to_string());
-    let of_subscription = store.customer_of(&SubscriptionId::new(id).map_err(bad)?).await?;
+    let of_subscription = store
+        .customer_of(&SubscriptionId::new(id).map_err(bad)?)
+        .await?;
     let customer = match of_subscription {
         Some(customer) => customer,
         None => CustomerId::new(id).map_err(bad)?,
@@ -29,7 +31,11 @@ pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
         let text = format!("No access and no subscription of {id}.\n");
         return Ok(Answer::new("till.access/1", &data, text)?.ending(Exit::NotFound));
     }
-    let entitlements: Vec<_> = rows.entitlements.iter().map(|row| view::access(row, on.now)).collect();
+    let entitlements: Vec<_> = rows
+        .entitlements
+        .iter()
+        .map(|row| view::access(row, on.now))
+        .collect();
     let subscriptions: Vec<_> = rows
         .subscriptions
         .iter()
@@ -42,15 +48,23 @@ pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
             })
         })
         .collect();
-    let data = json!({"customer_id": customer, "access": entitlements, "subscriptions": subscriptions});
+    let data =
+        json!({"customer_id": customer, "access": entitlements, "subscriptions": subscriptions});
     let (zone, width) = (&on.stack.zone, on.terminal.width());
     let mut out = format!("Customer {customer}\n\n");
     for row in &entitlements {
         let _ = writeln!(out, "{}", text::access(row, zone, width));
     }
     for row in &rows.subscriptions {
-        let status = row.snapshot.as_ref().map_or_else(|| "unknown".to_owned(), |facts| facts.value.status.to_string());
-        let _ = write!(out, "{:20}{}  {status}", "Subscription", row.subscription_id);
+        let status = row.snapshot.as_ref().map_or_else(
+            || "unknown".to_owned(),
+            |facts| facts.value.status.to_string(),
+        );
+        let _ = write!(
+            out,
+            "{:20}{}  {status}",
+            "Subscription", row.subscription_id
+        );
         if let Some(until) = row.paid_through {
             let _ = write!(out, ", paid until {}", time::day(until, zone));
         }

@@ -23,14 +23,20 @@ pub(super) struct Wanted<'a> {
 
 /// The error of an answer that is no success. Shows Flex's code and no other member.
 fn refused(answer: &ApiAnswer, what: &str) -> Error {
-    let code = ["/error/code", "/code", "/error/type"].iter().find_map(|path| answer.body.pointer(path)?.as_str());
+    let code = ["/error/code", "/code", "/error/type"]
+        .iter()
+        .find_map(|path| answer.body.pointer(path)?.as_str());
     let code = code.map_or_else(String::new, |code| format!(" ({code})"));
     let exit = match answer.status {
         404 => Exit::NotFound,
         401 | 403 => Exit::Denied,
         _ => Exit::Failed,
     };
-    Error::new(exit, format!("flex answers {}{code} to {what}", answer.status)).cured_by("till doctor provider.reach")
+    Error::new(
+        exit,
+        format!("flex answers {}{code} to {what}", answer.status),
+    )
+    .cured_by("till doctor provider.reach")
 }
 
 pub(super) async fn create<B: Backend>(
@@ -38,7 +44,10 @@ pub(super) async fn create<B: Backend>(
     wanted: &Wanted<'_>,
 ) -> Result<Answer, Error> {
     if on.stack.mode == Mode::Live {
-        return Err(Error::usage("a checkout for a try is never made with a live key").cured_by("Use a test stack."));
+        return Err(
+            Error::usage("a checkout for a try is never made with a live key")
+                .cured_by("Use a test stack."),
+        );
     }
     let mut session = json!({
         "line_items": [{"price": wanted.price, "quantity": wanted.quantity}],
@@ -59,10 +68,17 @@ pub(super) async fn create<B: Backend>(
         return Err(refused(&answer, "a new checkout"));
     }
     let of = answer.body.get("checkout_session").unwrap_or(&answer.body);
-    let word = |name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let word = |name: &str| {
+        of.get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (id, url) = (word("checkout_session_id"), word("redirect_url"));
     let data = json!({"checkout_session_id": id, "url": url});
-    let text = format!("{id}\nPay here with the test card 4242 4242 4242 4242:\n  {url}\nThen:  till order {id}\n");
+    let text = format!(
+        "{id}\nPay here with the test card 4242 4242 4242 4242:\n  {url}\nThen:  till order {id}\n"
+    );
     Answer::new("till.checkout/1", &data, text)
 }
 
@@ -70,7 +86,9 @@ pub(super) async fn line_items<B: Backend>(
     on: &Context<'_, B>,
     session: &str,
 ) -> Result<Answer, Error> {
-    let is_plain = session.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_plain = session
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !is_plain || session.is_empty() {
         return Err(Error::usage(format!("{session:?} is no checkout session")));
     }
@@ -84,16 +102,36 @@ pub(super) async fn line_items<B: Backend>(
     if answer.status != 200 {
         return Err(refused(&answer, "the line items"));
     }
-    let items = answer.body.get("line_items").and_then(Value::as_array).cloned().unwrap_or_default();
-    let number = |item: &Value, name: &str| item.get(name).and_then(Value::as_i64).unwrap_or_default();
-    let money = |minor| Money { minor, currency: Currency::USD }.to_string();
+    let items = answer
+        .body
+        .get("line_items")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let number =
+        |item: &Value, name: &str| item.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let money = |minor| {
+        Money {
+            minor,
+            currency: Currency::USD,
+        }
+        .to_string()
+    };
     let cells = |item: &Value| {
-        let description = item.get("description").or_else(|| item.pointer("/price/description"));
+        let description = item
+            .get("description")
+            .or_else(|| item.pointer("/price/description"));
         vec![
-            description.and_then(Value::as_str).unwrap_or("–").to_owned(),
+            description
+                .and_then(Value::as_str)
+                .unwrap_or("–")
+                .to_owned(),
             number(item, "quantity").to_string(),
             money(number(item, "amount_total")),
-            item.get("eligibility").and_then(Value::as_str).unwrap_or("–").to_owned(),
+            item.get("eligibility")
+                .and_then(Value::as_str)
+                .unwrap_or("–")
+                .to_owned(),
         ]
     };
     let rows: Vec<_> = items.iter().map(cells).collect();
@@ -103,7 +141,15 @@ pub(super) async fn line_items<B: Backend>(
         ("total", Column::Number),
         ("eligibility", Column::Text),
     ];
-    let text = if rows.is_empty() { "No line items.\n".to_owned() } else { table(&head, &rows, on.terminal.width()) };
+    let text = if rows.is_empty() {
+        "No line items.\n".to_owned()
+    } else {
+        table(&head, &rows, on.terminal.width())
+    };
     // Sold goods and amounts: no personal data.
-    Answer::new("till.line_items/1", &json!({"checkout_session_id": session, "line_items": items}), text)
+    Answer::new(
+        "till.line_items/1",
+        &json!({"checkout_session_id": session, "line_items": items}),
+        text,
+    )
 }

@@ -76,14 +76,24 @@ async fn erase_one<B: Backend>(
     if args.dry_run {
         return answer(&planned, id, guest, false);
     }
-    let plan = format!("{planned}\nThis cannot be undone. Ids and amounts stay.\nBy {}: {}", note.by(), note.why());
+    let plan = format!(
+        "{planned}\nThis cannot be undone. Ids and amounts stay.\nBy {}: {}",
+        note.by(),
+        note.why()
+    );
     confirmed(on, Danger::Irreversible, args, &plan)?;
-    let done = erase_until(store, person, None, None, &note, || on.terminal.is_interrupted()).await?;
+    let done = erase_until(store, person, None, None, &note, || {
+        on.terminal.is_interrupted()
+    })
+    .await?;
     answer(&done, id, guest, on.terminal.is_interrupted())
 }
 
 fn answer(done: &Erased, id: &str, guest: bool, interrupted: bool) -> Result<Answer, Error> {
-    let again = format!("till customer erase {id}{} --why \"…\"", if guest { " --guest" } else { "" });
+    let again = format!(
+        "till customer erase {id}{} --why \"…\"",
+        if guest { " --guest" } else { "" }
+    );
     let is_left = !done.open.is_empty() || done.next.is_some();
     let commands: Vec<String> = done
         .open

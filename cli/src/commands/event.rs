@@ -30,7 +30,9 @@ pub(super) async fn run<B: Backend>(
         EventCommand::Release { ids, write } => event_write::release(on, ids, write).await,
         EventCommand::Replay { ids, write } => event_write::replay(on, ids, write).await,
         EventCommand::Drop { ids, write } => event_write::drop(on, ids, write).await,
-        EventCommand::New(args) => samples::command(args, on.terminal, on.now, Some(on.stack)).await,
+        EventCommand::New(args) => {
+            samples::command(args, on.terminal, on.now, Some(on.stack)).await
+        }
         EventCommand::Send(args) => super::send::send(on, args).await,
     }
 }
@@ -45,8 +47,9 @@ pub(super) async fn stored<B: Backend>(
         Err(_) => None,
     };
     event.ok_or_else(|| {
-        Error::not_found(format!("no event {id}"))
-            .cured_by("Ended events are kept for EventRetentionDays; the log may still name it: till logs ID")
+        Error::not_found(format!("no event {id}")).cured_by(
+            "Ended events are kept for EventRetentionDays; the log may still name it: till logs ID",
+        )
     })
 }
 
@@ -68,8 +71,12 @@ pub(super) async fn why<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Ans
         let waits = matches!(status, ReceiptStatus::Held | ReceiptStatus::Failed);
         return answer(&why, waits, width);
     }
-    Err(Error::not_found(format!("no event and no mail {id}"))
-        .cured_by(format!("For an order: till order {}", super::write::word(id))))
+    Err(
+        Error::not_found(format!("no event and no mail {id}")).cured_by(format!(
+            "For an order: till order {}",
+            super::write::word(id)
+        )),
+    )
 }
 
 fn answer(why: &why::Why, waits: bool, width: usize) -> Result<Answer, Error> {
@@ -80,7 +87,11 @@ fn answer(why: &why::Why, waits: bool, width: usize) -> Result<Answer, Error> {
 async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
     let event = stored(on, id).await?;
     let orders = orders_of_event(on.backend.store(), &event).await?;
-    let outbox: Vec<String> = event.outbox.iter().map(|handoff| format!("{handoff:?}")).collect();
+    let outbox: Vec<String> = event
+        .outbox
+        .iter()
+        .map(|handoff| format!("{handoff:?}"))
+        .collect();
     let data = json!({
         "event_id": event.event_id,
         "provider": event.provider,
@@ -115,7 +126,10 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         line("Happened", &time::full(at, &on.stack.zone));
     }
     line("Delivery", event.delivery_id.as_str());
-    line("Body", &format!("{} bytes, SHA-256 {}", event.body.len(), event.fingerprint));
+    line(
+        "Body",
+        &format!("{} bytes, SHA-256 {}", event.body.len(), event.fingerprint),
+    );
     if let Some(note) = &event.note {
         line("Note", note);
     }
@@ -135,15 +149,23 @@ async fn body<B: Backend>(
     let size = event.body.len();
     if let Some(path) = out {
         std::fs::write(path, &event.body).map_err(|error| {
-            Error::new(Exit::Failed, format!("{} cannot be written: {error}", path.display()))
+            Error::new(
+                Exit::Failed,
+                format!("{} cannot be written: {error}", path.display()),
+            )
         })?;
         let data = json!({"event_id": event.event_id, "bytes": size, "file": path});
-        let text = format!("{size} bytes written to {}. They hold personal data.\n", path.display());
+        let text = format!(
+            "{size} bytes written to {}. They hold personal data.\n",
+            path.display()
+        );
         return Answer::new("till.event_body/1", &data, text);
     }
     if !on.options.reveal {
-        return Err(Error::new(Exit::Unconfirmed, "the body holds personal data")
-            .cured_by("Add --out FILE, or --reveal to print it"));
+        return Err(
+            Error::new(Exit::Unconfirmed, "the body holds personal data")
+                .cured_by("Add --out FILE, or --reveal to print it"),
+        );
     }
     let body = String::from_utf8_lossy(&event.body);
     let data = json!({"event_id": event.event_id, "bytes": size, "body": body});

@@ -195,7 +195,11 @@ fn answer(
     dry_run: bool,
     interrupted: bool,
 ) -> Result<Answer, Error> {
-    let failed: Vec<&EventId> = items.iter().filter(|item| !item.done).map(|item| &item.id).collect();
+    let failed: Vec<&EventId> = items
+        .iter()
+        .filter(|item| !item.done)
+        .map(|item| &item.id)
+        .collect();
     let left: Vec<&EventId> = ids.iter().skip(items.len()).collect();
     let done = items.len() - failed.len();
     let mut text = String::new();
@@ -203,23 +207,36 @@ fn answer(
         let _ = writeln!(text, "{}  {}", item.id, item.text);
     }
     let verb = if dry_run { "would change" } else { "changed" };
-    let _ = writeln!(text, "{} {verb}, {} left unchanged.", count(done, "event"), failed.len());
+    let _ = writeln!(
+        text,
+        "{} {verb}, {} left unchanged.",
+        count(done, "event"),
+        failed.len()
+    );
     let commands: Vec<String> = if left.is_empty() {
         Vec::new()
     } else {
         let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
-        vec![format!("till event {} {} --why \"…\"", action.word(), ids.join(" "))]
+        vec![format!(
+            "till event {} {} --why \"…\"",
+            action.word(),
+            ids.join(" ")
+        )]
     };
     for command in &commands {
         let _ = writeln!(text, "Stopped. To continue:\n  {command}");
     }
-    let json_item = |item: &Item| json!({"event_id": item.id, "done": item.done, "text": item.text});
+    let json_item =
+        |item: &Item| json!({"event_id": item.id, "done": item.done, "text": item.text});
     let data = json!({
         "action": action.word(), "dry_run": dry_run,
         "events": items.iter().map(json_item).collect::<Vec<Value>>(),
         "failed": failed, "not_tried": left, "commands": commands,
     });
-    let all_unknown = !items.is_empty() && items.iter().all(|item| item.text == Left::Unknown.to_string());
+    let all_unknown = !items.is_empty()
+        && items
+            .iter()
+            .all(|item| item.text == Left::Unknown.to_string());
     let exit = match exit(failed.len(), interrupted) {
         Exit::Failed if all_unknown => Exit::NotFound,
         exit => exit,

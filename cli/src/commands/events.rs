@@ -50,12 +50,19 @@ pub(super) async fn events<B: Backend>(
     let is_cut = rows.len() >= args.limit;
     rows.retain(|row| {
         let class = row.class.map(domain::values::class::Class::as_str);
-        args.event_type.as_deref().is_none_or(|wanted| row.event_type.as_deref() == Some(wanted))
-            && args.class.as_deref().is_none_or(|wanted| class == Some(wanted))
+        args.event_type
+            .as_deref()
+            .is_none_or(|wanted| row.event_type.as_deref() == Some(wanted))
+            && args
+                .class
+                .as_deref()
+                .is_none_or(|wanted| class == Some(wanted))
     });
     let data = json!({"events": rows.iter().map(to_json).collect::<Vec<Value>>()});
     let text = if args.ids {
-        rows.iter().map(|row| format!("{}\n", row.event_id)).collect()
+        rows.iter()
+            .map(|row| format!("{}\n", row.event_id))
+            .collect()
     } else {
         text(on, &rows)
     };
@@ -89,7 +96,9 @@ fn text<B>(on: &Context<'_, B>, rows: &[EventRow]) -> String {
     let mut out = list_text(rows, on.now, on.terminal.width());
     let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.state == EventState::Parked) {
-        let class = row.class.map_or("unknown", domain::values::class::Class::as_str);
+        let class = row
+            .class
+            .map_or("unknown", domain::values::class::Class::as_str);
         *classes.entry(class).or_default() += 1;
     }
     for (class, number) in &classes {
@@ -115,7 +124,9 @@ pub(super) fn list_text(rows: &[EventRow], now: Timestamp, width: usize) -> Stri
         vec![
             time::age(row.first_seen, now),
             row.event_id.to_string(),
-            row.event_type.clone().unwrap_or_else(|| "unreadable".to_owned()),
+            row.event_type
+                .clone()
+                .unwrap_or_else(|| "unreadable".to_owned()),
             row.attempts.to_string(),
         ]
     };

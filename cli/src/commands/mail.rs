@@ -35,9 +35,7 @@ pub(super) async fn run<B: Backend>(
         MailCommand::Close { id, version, write } => {
             mail_write::close(on, id, *version, write).await
         }
-        MailCommand::CorrectAddress { order, write } => {
-            mail_write::correct(on, order, write).await
-        }
+        MailCommand::CorrectAddress { order, write } => mail_write::correct(on, order, write).await,
         MailCommand::ClearAddress {
             order,
             ses,
@@ -157,9 +155,19 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
     });
     let zone = &on.stack.zone;
     let mut text = why::text(&why::mail(&receipt, zone, on.now), on.terminal.width());
-    let _ = writeln!(text, "\n{:15}{}\n{:15}till order {}", "  Version", receipt.version, "  Order", receipt.order_id);
+    let _ = writeln!(
+        text,
+        "\n{:15}{}\n{:15}till order {}",
+        "  Version", receipt.version, "  Order", receipt.order_id
+    );
     for entry in &history {
-        let _ = writeln!(text, "  {}  {:8}{}", time::full(entry.at, zone), entry.actor, entry.text);
+        let _ = writeln!(
+            text,
+            "  {}  {:8}{}",
+            time::full(entry.at, zone),
+            entry.actor,
+            entry.text
+        );
     }
     Answer::new("till.mail/1", &data, text)
 }
@@ -191,11 +199,15 @@ async fn preview<B: Backend>(on: &Context<'_, B>, id: &str, html: bool) -> Resul
         (masked(&order), None)
     };
     let merchant = merchant(on)?;
-    let templates = Templates::built_in()
-        .map_err(|error| Error::new(Exit::Failed, error.to_string()))?;
+    let templates =
+        Templates::built_in().map_err(|error| Error::new(Exit::Failed, error.to_string()))?;
     let email = compose(&order, &receipt, contact.as_ref(), &merchant, &templates)
         .map_err(|error| Error::new(Exit::Failed, format!("this mail cannot be made: {error}")))?;
-    let to = if on.options.reveal { email.to.as_str() } else { "(masked)" };
+    let to = if on.options.reveal {
+        email.to.as_str()
+    } else {
+        "(masked)"
+    };
     let data = json!({
         "receipt_id": receipt.receipt_id, "masked": !on.options.reveal,
         "from": email.from.as_str(), "to": to,
@@ -238,7 +250,10 @@ fn merchant<B>(on: &Context<'_, B>) -> Result<Merchant, Error> {
         test_recipient: on.stack.parameter("TestReceiptRecipient"),
     };
     Merchant::new(settings).map_err(|error| {
-        Error::new(Exit::Failed, format!("the stack's parameters make no mail: {error}"))
-            .cured_by("till doctor stack.parameters")
+        Error::new(
+            Exit::Failed,
+            format!("the stack's parameters make no mail: {error}"),
+        )
+        .cured_by("till doctor stack.parameters")
     })
 }

@@ -60,7 +60,12 @@ pub(super) async fn resend<B: Backend>(
         return resent(&receipt, &planned, true);
     }
     let plan = plan(on, &receipt, &planned).await?;
-    confirmed(on, Danger::CustomerNotices, args, &format!("{plan}\nBy {}: {}", note.by(), note.why()))?;
+    confirmed(
+        on,
+        Danger::CustomerNotices,
+        args,
+        &format!("{plan}\nBy {}: {}", note.by(), note.why()),
+    )?;
     let done = resend::resend(store, store, &receipt.receipt_id, version, &note).await?;
     resent(&receipt, &done, false)
 }
@@ -72,14 +77,23 @@ async fn plan<B: Backend>(
     planned: &Resent,
 ) -> Result<String, Error> {
     let order = on.backend.store().order(&receipt.order_id).await?;
-    let to = match order.as_ref().map(|order| (order.mode, order.customer.email.as_deref())) {
+    let to = match order
+        .as_ref()
+        .map(|order| (order.mode, order.customer.email.as_deref()))
+    {
         Some((Mode::Test, _)) => "the merchant's test recipient".to_owned(),
         Some((Mode::Live, Some(email))) => mask::email(email),
         _ => "the customer".to_owned(),
     };
-    let last = crate::order::timeline::mails(receipt).pop().map_or_else(String::new, |last| {
-        format!(" Last: {}, {}.", last.text, time::full(last.at, &on.stack.zone))
-    });
+    let last = crate::order::timeline::mails(receipt)
+        .pop()
+        .map_or_else(String::new, |last| {
+            format!(
+                " Last: {}, {}.",
+                last.text,
+                time::full(last.at, &on.stack.zone)
+            )
+        });
     Ok(format!(
         "The {} of order {}, version {}.{last}\nThis sends another mail to {to}. Has the customer looked into the spam \
          folder?\n{planned}",
@@ -126,7 +140,11 @@ pub(super) async fn close<B: Backend>(
     );
     if args.dry_run {
         let data = json!({"receipt_id": receipt.receipt_id, "dry_run": true, "closed": false});
-        return Answer::new("till.mail_close/1", &data, format!("{plan}\nNothing changed.\n"));
+        return Answer::new(
+            "till.mail_close/1",
+            &data,
+            format!("{plan}\nNothing changed.\n"),
+        );
     }
     confirmed(on, Danger::Irreversible, args, &plan)?;
     let store = on.backend.store();
@@ -138,7 +156,10 @@ pub(super) async fn close<B: Backend>(
 
 /// An address, asked for or read from stdin. The command line would keep it in the shell's history.
 fn typed<B>(on: &Context<'_, B>, question: &str) -> Result<String, Error> {
-    let typed = on.terminal.ask(question).unwrap_or_else(|| on.terminal.input());
+    let typed = on
+        .terminal
+        .ask(question)
+        .unwrap_or_else(|| on.terminal.input());
     let typed = typed.trim();
     let address: Result<mail::Address, _> = typed.parse();
     // The error must not repeat the address.
@@ -149,7 +170,10 @@ fn typed<B>(on: &Context<'_, B>, question: &str) -> Result<String, Error> {
 async fn order<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Order, Error> {
     let found = crate::order::find::find(on.backend.store(), id).await?;
     let [id] = found.orders.as_slice() else {
-        return Err(Error::not_found(format!("{} orders by {id:?}", found.orders.len())));
+        return Err(Error::not_found(format!(
+            "{} orders by {id:?}",
+            found.orders.len()
+        )));
     };
     let id: &OrderId = id;
     let order = on.backend.store().order(id).await?;
@@ -164,7 +188,11 @@ pub(super) async fn correct<B: Backend>(
     let order = order(on, id).await?;
     let email = typed(on, "New address:")?;
     let note = note(on, args).await?;
-    let old = order.customer.email.as_deref().map_or_else(|| "none".to_owned(), mask::email);
+    let old = order
+        .customer
+        .email
+        .as_deref()
+        .map_or_else(|| "none".to_owned(), mask::email);
     let plan = format!(
         "Order {}: {old} becomes {}. The receipt of a live sale goes there; other mails use the address at the provider.\n\
          By {}: {}",
@@ -175,7 +203,11 @@ pub(super) async fn correct<B: Backend>(
     );
     if args.dry_run {
         let data = json!({"order_id": order.order_id, "dry_run": true, "corrected": false});
-        return Answer::new("till.mail_correct_address/1", &data, format!("{plan}\nNothing changed.\n"));
+        return Answer::new(
+            "till.mail_correct_address/1",
+            &data,
+            format!("{plan}\nNothing changed.\n"),
+        );
     }
     confirmed(on, Danger::CustomerNotices, args, &plan)?;
     let store = on.backend.store();
@@ -202,18 +234,22 @@ pub(super) async fn clear<B: Backend>(
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
     let email = match what.order {
-        Some(id) => order(on, id).await?.customer.email.ok_or_else(|| {
-            Error::not_found("the order has no address")
-        })?,
+        Some(id) => order(on, id)
+            .await?
+            .customer
+            .email
+            .ok_or_else(|| Error::not_found("the order has no address"))?,
         None => typed(on, "Address:")?,
     };
     let note = note(on, args).await?;
     let store = on.backend.store();
-    let clear = |dry_run| {
-        operator::address::clear(store, &email, what.customer_asked, dry_run, on.now)
-    };
+    let clear =
+        |dry_run| operator::address::clear(store, &email, what.customer_asked, dry_run, on.now);
     let planned = clear(true).await?;
-    if planned == Cleared::Complained || (planned == Cleared::NotSuppressed && !what.ses) || args.dry_run {
+    if planned == Cleared::Complained
+        || (planned == Cleared::NotSuppressed && !what.ses)
+        || args.dry_run
+    {
         return cleared(&email, planned, None, args.dry_run);
     }
     let plan = format!(
@@ -249,7 +285,11 @@ fn cleared(
         Some(false) => "It was not on SES's list.\n",
         None => "If SES suppresses it too, repeat with --ses.\n",
     };
-    let dry = if dry_run { "Nothing changed. Then: " } else { "" };
+    let dry = if dry_run {
+        "Nothing changed. Then: "
+    } else {
+        ""
+    };
     let text = format!("{}: {dry}{done}\n{ses}", mask::email(email));
     Ok(Answer::new("till.mail_clear_address/1", &data, text)?.ending(ending(is_left)))
 }

@@ -31,8 +31,10 @@ pub(super) async fn order<B: Backend>(
         return by_email(on, args).await;
     };
     if id.contains('@') {
-        return Err(Error::usage("an address on the command line stays in the shell's history")
-            .cured_by("till order --email asks for it"));
+        return Err(
+            Error::usage("an address on the command line stays in the shell's history")
+                .cured_by("till order --email asks for it"),
+        );
     }
     let found = find(on.backend.store(), id.trim()).await?;
     match found.orders.as_slice() {
@@ -48,9 +50,13 @@ async fn one<B: Backend>(
     args: &OrderArgs,
 ) -> Result<Answer, Error> {
     let store = on.backend.store();
-    let id = found.orders.first().ok_or_else(|| Error::not_found("no order"))?;
+    let id = found
+        .orders
+        .first()
+        .ok_or_else(|| Error::not_found("no order"))?;
     let rows = gather(store, id).await?;
-    let rows = rows.ok_or_else(|| Error::not_found(format!("order {id} is linked and not stored")))?;
+    let rows =
+        rows.ok_or_else(|| Error::not_found(format!("order {id} is linked and not stored")))?;
     let mut marks = vec![id.as_str()];
     marks.extend(rows.order.payment_intents.iter().map(|id| id.as_str()));
     marks.extend(rows.order.subscription_id.iter().map(|id| id.as_str()));
@@ -73,7 +79,11 @@ async fn one<B: Backend>(
         let text = paragraph(&view, &on.stack.zone);
         let data = json!({"order_id": view.order_id, "text": text});
         let width = on.terminal.width();
-        return Answer::new("till.order_for_customer/1", &data, crate::style::wrapped(&text, width, 0) + "\n");
+        return Answer::new(
+            "till.order_for_customer/1",
+            &data,
+            crate::style::wrapped(&text, width, 0) + "\n",
+        );
     }
     let text = text(&view, &on.stack.zone, on.now, on.terminal.width());
     let answer = Answer::new("till.order/1", &view, text)?;
@@ -93,6 +103,7 @@ async fn log_lines<B: Backend>(on: &Context<'_, B>, rows: &Rows) -> Result<Vec<L
     let retention = on.stack.number("LogRetentionDays", 30).clamp(1, 400);
     let oldest = on.now - (retention * 24).hours();
     let query = LogQuery {
+        gateway: false,
         pattern: format!("\"{}\"", order.order_id),
         since: oldest.max(order.placed_at - 1.hour()),
         before: on.now,
@@ -109,6 +120,7 @@ async fn log_lines<B: Backend>(on: &Context<'_, B>, rows: &Rows) -> Result<Vec<L
     events.dedup();
     for event in events.iter().take(10) {
         let query = LogQuery {
+            gateway: false,
             pattern: format!("\"{event}\""),
             ..query.clone()
         };
@@ -178,10 +190,15 @@ async fn customers<B: Backend>(
     if answer.status != 200 {
         return Err(Error::new(
             Exit::Unavailable,
-            format!("{provider} answers {} to a search for customers", answer.status),
+            format!(
+                "{provider} answers {} to a search for customers",
+                answer.status
+            ),
         ));
     }
-    let list = ["customers", "data"].iter().find_map(|name| answer.body.get(name));
+    let list = ["customers", "data"]
+        .iter()
+        .find_map(|name| answer.body.get(name));
     let list = list.unwrap_or(&answer.body).as_array();
     let list = list.map(Vec::as_slice).unwrap_or_default();
     // A provider that ignores the filter lists everybody.

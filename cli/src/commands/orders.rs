@@ -25,7 +25,11 @@ pub(super) async fn orders<B: Backend>(
             && order.placed_at < before
             && args.state.as_ref().is_none_or(|wanted| *wanted == state)
             && (!args.disputed || order.is_disputed())
-            && (!args.short || order.shortfalls.iter().any(|short| short.filled_at.is_none()))
+            && (!args.short
+                || order
+                    .shortfalls
+                    .iter()
+                    .any(|short| short.filled_at.is_none()))
             && (!args.mail_trouble || !order.delivery_failures.is_empty())
     };
     let (mut found, mut after, mut read) = (Vec::new(), None, 0);
@@ -56,7 +60,10 @@ pub(super) async fn orders<B: Backend>(
     } else {
         answer.warned(
             "incomplete",
-            format!("read {} of the table, which has no order in time. Raise --pages to read on.", count(read, "order")),
+            format!(
+                "read {} of the table, which has no order in time. Raise --pages to read on.",
+                count(read, "order")
+            ),
         )
     })
 }
@@ -79,7 +86,10 @@ fn text<B>(on: &Context<'_, B>, found: &[Order], matched: usize, read: usize) ->
         let at: Timestamp = order.placed_at;
         vec![
             time::full(at, &on.stack.zone),
-            order.client_reference_id.clone().unwrap_or_else(|| "–".to_owned()),
+            order
+                .client_reference_id
+                .clone()
+                .unwrap_or_else(|| "–".to_owned()),
             order.money(order.totals.total).to_string(),
             order.state().to_string(),
             order.order_id.to_string(),

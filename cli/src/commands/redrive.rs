@@ -35,7 +35,11 @@ impl TryFrom<Value> for Report {
 
     fn try_from(value: Value) -> Result<Self, Self::Error> {
         let is_report = value.get("mail").is_some_and(Value::is_object);
-        if is_report { Ok(Self(value)) } else { Err("no report of SES") }
+        if is_report {
+            Ok(Self(value))
+        } else {
+            Err("no report of SES")
+        }
     }
 }
 
@@ -54,9 +58,14 @@ impl Clone for Report {
 impl Job for Report {
     /// The receipt that the mail's tag names.
     fn subject(&self) -> Cow<'_, str> {
-        let tag = self.0.pointer("/mail/tags/receipt_id/0").and_then(Value::as_str);
+        let tag = self
+            .0
+            .pointer("/mail/tags/receipt_id/0")
+            .and_then(Value::as_str);
         let id = tag.and_then(domain::receipt::feedback::tagged_receipt);
-        id.map_or(Cow::Borrowed("a report without a receipt"), |id| Cow::Owned(id.to_string()))
+        id.map_or(Cow::Borrowed("a report without a receipt"), |id| {
+            Cow::Owned(id.to_string())
+        })
     }
 }
 
@@ -85,7 +94,11 @@ pub(super) async fn redrive<B: Backend>(
     }
     let depth = planned.depth.unwrap_or(u64::MAX);
     let is_bulk = depth > FEW && args.limit as u64 > FEW && args.only.is_empty();
-    let danger = if is_bulk { Danger::Bulk } else { Danger::Harmless };
+    let danger = if is_bulk {
+        Danger::Bulk
+    } else {
+        Danger::Harmless
+    };
     let plan = format!(
         "{planned}\nEach message gets five more tries. Fix its cause first.\nBy {}: {}",
         note.by(),
@@ -102,7 +115,8 @@ async fn run<B: Backend>(on: &Context<'_, B>, args: &RedriveArgs, bounds: &Bound
     let store = on.backend.store();
     let mut pace = Pace::per_second(args.pace);
     let mut is_over = |so_far: &Redriven| {
-        on.terminal.progress(Some(&format!("{} messages", so_far.moved)));
+        on.terminal
+            .progress(Some(&format!("{} messages", so_far.moved)));
         on.terminal.is_interrupted()
     };
     let over = &mut is_over;
@@ -130,13 +144,30 @@ fn queue_name(hop: Hop) -> &'static str {
 
 fn answer<B>(on: &Context<'_, B>, args: &RedriveArgs, done: &Redriven) -> Result<Answer, Error> {
     let name = queue_name(args.queue);
-    let only: String = args.only.iter().map(|id| format!(" --only {}", word(id))).collect();
-    let command = format!("till redrive {name}{only} --stack {} --why \"…\"", on.stack.name);
+    let only: String = args
+        .only
+        .iter()
+        .map(|id| format!(" --only {}", word(id)))
+        .collect();
+    let command = format!(
+        "till redrive {name}{only} --stack {} --why \"…\"",
+        on.stack.name
+    );
     let mut text = format!("Dead letters of {name}: {done}\n");
-    let rest = done.depth.is_some_and(|depth| depth > (done.not_ours + done.others) as u64);
-    let commands = if rest || done.stopped.is_some() { vec![command] } else { Vec::new() };
+    let rest = done
+        .depth
+        .is_some_and(|depth| depth > (done.not_ours + done.others) as u64);
+    let commands = if rest || done.stopped.is_some() {
+        vec![command]
+    } else {
+        Vec::new()
+    };
     for command in &commands {
-        let to = if done.dry_run { "Nothing changed. To run it" } else { "To continue" };
+        let to = if done.dry_run {
+            "Nothing changed. To run it"
+        } else {
+            "To continue"
+        };
         let _ = writeln!(text, "{to}:\n  {command}");
     }
     if done.not_ours > 0 {

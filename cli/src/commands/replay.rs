@@ -24,7 +24,11 @@ pub(super) async fn replay<B: Backend>(
         return Err(Error::usage("a replay needs --since"));
     }
     let (since, before) = range(on, &args.range)?;
-    let after = args.after.as_ref().map(|id| EventId::new(id.clone())).transpose();
+    let after = args
+        .after
+        .as_ref()
+        .map(|id| EventId::new(id.clone()))
+        .transpose();
     let search = Search {
         event_type: args.event_type.clone(),
         since,
@@ -56,7 +60,8 @@ async fn run<B: Backend>(
     let store = on.backend.store();
     let mut pace = Pace::per_second(args.pace);
     let mut is_over = |so_far: &Replayed| {
-        on.terminal.progress(Some(&format!("{} events", so_far.replayed())));
+        on.terminal
+            .progress(Some(&format!("{} events", so_far.replayed())));
         on.terminal.is_interrupted()
     };
     let done = replay_until(store, store, search, bounds, &mut pace, note, &mut is_over).await;
@@ -79,7 +84,8 @@ async fn plan<B: Backend>(
     let mut pace = Pace::per_second(std::num::NonZeroU32::MAX);
     let mut is_over = |so_far: &Replayed| {
         let seen: usize = so_far.counts.values().sum();
-        on.terminal.progress(Some(&format!("{seen} events looked at")));
+        on.terminal
+            .progress(Some(&format!("{seen} events looked at")));
         on.terminal.is_interrupted()
     };
     let planned = replay_until(store, store, search, &dry, &mut pace, note, &mut is_over).await;
@@ -106,7 +112,10 @@ fn summary<B>(on: &Context<'_, B>, search: &Search, done: &Replayed) -> String {
 /// The command that goes on where this run ended.
 fn command<B>(on: &Context<'_, B>, search: &Search, args: &ReplayArgs, done: &Replayed) -> String {
     // Resolved times, so that it does the same tomorrow.
-    let mut command = format!("till replay --since {} --before {}", search.since, search.before);
+    let mut command = format!(
+        "till replay --since {} --before {}",
+        search.since, search.before
+    );
     if let Some(kind) = &args.event_type {
         let _ = write!(command, " --type {}", word(kind));
     }
@@ -116,7 +125,11 @@ fn command<B>(on: &Context<'_, B>, search: &Search, args: &ReplayArgs, done: &Re
     if args.limit != 100 {
         let _ = write!(command, " --limit {}", args.limit);
     }
-    if let Some(cursor) = done.cursor.as_ref().filter(|_| !done.complete && !done.dry_run) {
+    if let Some(cursor) = done
+        .cursor
+        .as_ref()
+        .filter(|_| !done.complete && !done.dry_run)
+    {
         let _ = write!(command, " --after {cursor}");
     }
     let _ = write!(command, " --stack {} --why \"…\"", on.stack.name);
@@ -137,10 +150,15 @@ fn answer<B>(
         Vec::new()
     };
     for command in &commands {
-        let to = if done.dry_run { "Nothing changed. To run it" } else { "To continue" };
+        let to = if done.dry_run {
+            "Nothing changed. To run it"
+        } else {
+            "To continue"
+        };
         let _ = writeln!(text, "{to}:\n  {command}");
     }
-    let count = |(again, number): (&Again, &usize)| json!({"result": again.to_string(), "count": number});
+    let count =
+        |(again, number): (&Again, &usize)| json!({"result": again.to_string(), "count": number});
     let data = json!({
         "dry_run": done.dry_run,
         "since": search.since, "before": search.before,
@@ -153,7 +171,9 @@ fn answer<B>(
         "stopped": done.stopped.as_ref().map(ToString::to_string),
         "commands": commands,
     });
-    let contended = done.counts.get(&Again::Left(operator::events::Left::Contended));
+    let contended = done
+        .counts
+        .get(&Again::Left(operator::events::Left::Contended));
     let failed = usize::from(done.stopped.is_some()) + contended.copied().unwrap_or_default();
     Ok(Answer::new("till.replay/1", &data, text)?
         .ending(exit(failed, interrupted))

@@ -6,17 +6,25 @@ use jiff::civil::Date;
 use operator::report;
 use serde_json::{Value, json};
 
-pub(super) async fn ledger<B: Backend>(
-    on: &Context<'_, B>,
-    period: &str,
-) -> Result<Answer, Error> {
+pub(super) async fn ledger<B: Backend>(on: &Context<'_, B>, period: &str) -> Result<Answer, Error> {
     let zone = &on.stack.zone;
-    let bad = || Error::usage(format!("{period:?} is no month and no day")).cured_by("Write 2026-03 or 2026-03-03");
+    let bad = || {
+        Error::usage(format!("{period:?} is no month and no day"))
+            .cured_by("Write 2026-03 or 2026-03-03")
+    };
     let is_month = period.matches('-').count() == 1;
-    let date: Date = if is_month { format!("{period}-01") } else { period.to_owned() }
-        .parse()
-        .map_err(|_| bad())?;
-    let range = if is_month { report::month(date, zone) } else { report::day(date, zone) };
+    let date: Date = if is_month {
+        format!("{period}-01")
+    } else {
+        period.to_owned()
+    }
+    .parse()
+    .map_err(|_| bad())?;
+    let range = if is_month {
+        report::month(date, zone)
+    } else {
+        report::day(date, zone)
+    };
     let range = range.map_err(|_| bad())?;
     let mut progress = |read: usize| on.terminal.progress(Some(&format!("{read} movements")));
     let journal = report::journal(on.backend.store(), range, &mut progress).await;
@@ -42,7 +50,10 @@ pub(super) async fn ledger<B: Backend>(
     let data = json!({"since": journal.period.start, "before": journal.period.end, "books": books});
     let answer = Answer::new("till.ledger/1", &data, journal.text(zone))?;
     Ok(if books.is_empty() {
-        answer.warned("none", "the stack mirrors balance transactions of Flint only.")
+        answer.warned(
+            "none",
+            "the stack mirrors balance transactions of Flint only.",
+        )
     } else {
         answer
     })

@@ -38,7 +38,11 @@ async fn run<B: Backend>(
     outcome: &str,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let schema = if function == Function::Sweep { "till.sweep/1" } else { "till.reconcile/1" };
+    let schema = if function == Function::Sweep {
+        "till.sweep/1"
+    } else {
+        "till.reconcile/1"
+    };
     let note = note(on, args).await?;
     let plan = format!(
         "Runs {} now. It repeats no order, stock movement or mail.\nBy {}: {}",
@@ -52,7 +56,8 @@ async fn run<B: Backend>(
     }
     confirmed(on, Danger::Harmless, args, &plan)?;
     let platform = on.backend.platform();
-    on.terminal.progress(Some(&format!("{} runs", function.name())));
+    on.terminal
+        .progress(Some(&format!("{} runs", function.name())));
     let invoked = platform.invoke(function).await;
     on.terminal.progress(None);
     invoked?;
@@ -63,7 +68,11 @@ async fn run<B: Backend>(
     });
     let text = match &line {
         Some(line) => format!("{} has run: {}\n", function.name(), fields(line)),
-        None => format!("{} has run. The log does not show its line yet: till logs --function {}\n", function.name(), function.name()),
+        None => format!(
+            "{} has run. The log does not show its line yet: till logs --function {}\n",
+            function.name(),
+            function.name()
+        ),
     };
     Answer::new(schema, &data, text)
 }
@@ -76,7 +85,11 @@ async fn line_of_run<B: Backend>(
     let platform = on.backend.platform();
     for _ in 0..LOG_TAKES_SECONDS / 3 {
         let query = LogQuery {
-            pattern: format!("{{ ($.function = \"{}\") && ($.outcome = \"{outcome}\") }}", function.name()),
+            gateway: false,
+            pattern: format!(
+                "{{ ($.function = \"{}\") && ($.outcome = \"{outcome}\") }}",
+                function.name()
+            ),
             since: on.now - 2.seconds(),
             before: on.now + 15.minutes(),
             most: 100,
@@ -98,7 +111,15 @@ async fn line_of_run<B: Backend>(
 fn fields(line: &LogLine) -> String {
     let mut text = String::new();
     for (name, value) in line.fields.as_object().into_iter().flatten() {
-        let is_quiet = ["function", "outcome", "message", "level", "timestamp", "duration_ms"].contains(&&**name);
+        let is_quiet = [
+            "function",
+            "outcome",
+            "message",
+            "level",
+            "timestamp",
+            "duration_ms",
+        ]
+        .contains(&&**name);
         if is_quiet || value.is_null() || *value == Value::Bool(false) {
             continue;
         }
@@ -123,7 +144,14 @@ fn deadline(function: Function, now: Timestamp) -> (Option<Timestamp>, &'static 
             "After fourteen days reports of SES are lost, and with them bounces.",
         ),
         Function::Sweep => (None, "Lost messages are not requeued while it is paused."),
-        Function::Reconcile => (None, "Missed webhooks are not recovered while it is paused."),
+        Function::Announcements => (
+            None,
+            "Announcements wait in their table, and are published once it works again.",
+        ),
+        Function::Reconcile => (
+            None,
+            "Missed webhooks are not recovered while it is paused.",
+        ),
     }
 }
 
@@ -157,13 +185,26 @@ async fn set_flow<B: Backend>(
         format!("{name} stops. {consequence}")
     };
     if let (false, Some(until)) = (runs, until) {
-        let _ = write!(plan, "\nResume before {}.", time::full(until, &on.stack.zone));
+        let _ = write!(
+            plan,
+            "\nResume before {}.",
+            time::full(until, &on.stack.zone)
+        );
     }
     let changes = !is_so && !args.write.dry_run;
     if changes {
         let note = note(on, &args.write).await?;
-        let danger = if runs { Danger::Harmless } else { Danger::Irreversible };
-        confirmed(on, danger, &args.write, &format!("{plan}\nBy {}: {}", note.by(), note.why()))?;
+        let danger = if runs {
+            Danger::Harmless
+        } else {
+            Danger::Irreversible
+        };
+        confirmed(
+            on,
+            danger,
+            &args.write,
+            &format!("{plan}\nBy {}: {}", note.by(), note.why()),
+        )?;
         platform.set_flow(function, runs).await?;
     }
     let word = if runs { "running" } else { "paused" };
@@ -177,8 +218,19 @@ async fn set_flow<B: Backend>(
         (false, true) => format!("{name} is paused. To resume:  till resume {name}\n"),
         (false, false) => "Nothing changed.\n".to_owned(),
     };
-    let schema = if runs { "till.resume/1" } else { "till.pause/1" };
-    let plan: Vec<String> = plan.lines().map(|line| wrapped(line, on.terminal.width(), 0)).collect();
-    let text = if is_so { end } else { format!("{}\n{end}", plan.join("\n")) };
+    let schema = if runs {
+        "till.resume/1"
+    } else {
+        "till.pause/1"
+    };
+    let plan: Vec<String> = plan
+        .lines()
+        .map(|line| wrapped(line, on.terminal.width(), 0))
+        .collect();
+    let text = if is_so {
+        end
+    } else {
+        format!("{}\n{end}", plan.join("\n"))
+    };
     Ok(Answer::new(schema, &data, text)?.ending(Exit::Done))
 }

@@ -33,7 +33,9 @@ pub(super) async fn run<B: Backend>(
             let provider = served(on, provider)?;
             match kind {
                 SecretKind::ApiKey => put_key(on, provider, &value, write).await,
-                SecretKind::Webhook => put_webhooks(on, provider, &[value], "replaces", write).await,
+                SecretKind::Webhook => {
+                    put_webhooks(on, provider, &[value], "replaces", write).await
+                }
             }
         }
         SecretsCommand::Rotate {
@@ -69,7 +71,10 @@ fn typed<B>(on: &Context<'_, B>, kind: SecretKind) -> Result<String, Error> {
         SecretKind::ApiKey => "API key (hidden):",
         SecretKind::Webhook => "Signing secret (hidden):",
     };
-    let value = on.terminal.ask_hidden(question).unwrap_or_else(|| on.terminal.input());
+    let value = on
+        .terminal
+        .ask_hidden(question)
+        .unwrap_or_else(|| on.terminal.input());
     cleaned(&value)
 }
 
@@ -80,7 +85,9 @@ fn cleaned(value: &str) -> Result<String, Error> {
         return Err(Error::usage("no value was typed"));
     }
     if value.contains(|letter: char| letter.is_whitespace() || letter == '"' || letter == '\'') {
-        return Err(Error::usage("the value has quotes or spaces inside").cured_by("Paste only the value."));
+        return Err(
+            Error::usage("the value has quotes or spaces inside").cured_by("Paste only the value.")
+        );
     }
     Ok(value.to_owned())
 }
@@ -88,10 +95,24 @@ fn cleaned(value: &str) -> Result<String, Error> {
 /// A fingerprint: the kind and the first digits of the SHA-256. It shows nothing of the value.
 #[must_use]
 pub(crate) fn print(value: &str) -> String {
-    const KINDS: [&str; 7] = ["fsk_test_", "fsk_", "fwhsec_", "whsec_", "flint_test_", "flint_live_", "flint_"];
-    let kind = KINDS.iter().find(|kind| value.starts_with(**kind)).copied().unwrap_or_default();
+    const KINDS: [&str; 7] = [
+        "fsk_test_",
+        "fsk_",
+        "fwhsec_",
+        "whsec_",
+        "flint_test_",
+        "flint_live_",
+        "flint_",
+    ];
+    let kind = KINDS
+        .iter()
+        .find(|kind| value.starts_with(**kind))
+        .copied()
+        .unwrap_or_default();
     let hash = fingerprint(value.as_bytes());
-    format!("{kind} {}", hash.get(..8).unwrap_or_default()).trim().to_owned()
+    format!("{kind} {}", hash.get(..8).unwrap_or_default())
+        .trim()
+        .to_owned()
 }
 
 /// Checks an API key against the provider and the mode of the stack.
@@ -103,7 +124,9 @@ pub(crate) fn check_key(provider: &str, value: &str, mode: Mode) -> Result<(), E
     let adapter = providers::unconnected(provider).map_err(Error::usage)?;
     let key = ApiKey::new(value).ok_or_else(|| Error::usage("this is no API key"))?;
     match adapter.key_mode(&key) {
-        None => Err(Error::usage(format!("this does not look like an API key of {provider}"))),
+        None => Err(Error::usage(format!(
+            "this does not look like an API key of {provider}"
+        ))),
         Some(of) if of != mode => Err(Error::usage(format!(
             "this is a {of} key, and the stack is {mode}"
         ))
@@ -119,7 +142,8 @@ fn check_webhook(provider: &str, value: &str) -> Result<(), Error> {
     }
     let adapter = providers::unconnected(provider).map_err(Error::usage)?;
     let key = adapter.signing_key(value);
-    key.map(drop).map_err(|error| Error::usage(format!("the signing secret is wrong: {error}")))
+    key.map(drop)
+        .map_err(|error| Error::usage(format!("the signing secret is wrong: {error}")))
 }
 
 /// The webhook secrets in a document; none if it has another form.
@@ -144,9 +168,10 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
             let document = on.backend.platform().secret(name).await?;
             let prints: Vec<String> = match (&document, kind) {
                 (None, _) => Vec::new(),
-                (Some(document), SecretKind::Webhook) => {
-                    webhook_secrets(document).iter().map(|value| print(value)).collect()
-                }
+                (Some(document), SecretKind::Webhook) => webhook_secrets(document)
+                    .iter()
+                    .map(|value| print(value))
+                    .collect(),
                 (Some(document), SecretKind::ApiKey) => {
                     api_key(document).iter().map(|value| print(value)).collect()
                 }
@@ -156,10 +181,18 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
             let changed = changed_at.map_or_else(String::new, |at| {
                 format!("  changed {}", time::full(at, &on.stack.zone))
             });
-            let shown = if prints.is_empty() { "not set".to_owned() } else { prints.join(", ") };
+            let shown = if prints.is_empty() {
+                "not set".to_owned()
+            } else {
+                prints.join(", ")
+            };
             let _ = writeln!(text, "{name:22}{shown}{changed}");
             if prints.len() > 1 {
-                let _ = writeln!(text, "{:22}a rotation is in progress: till secrets rotate --provider {provider} --finish", "");
+                let _ = writeln!(
+                    text,
+                    "{:22}a rotation is in progress: till secrets rotate --provider {provider} --finish",
+                    ""
+                );
             }
             list.push(json!({"name": name, "provider": provider, "fingerprints": prints, "changed_at": changed_at}));
         }
@@ -201,7 +234,11 @@ async fn put_webhooks<B: Backend>(
     let before = on.backend.platform().secret(name).await?;
     let prints = |values: &[String]| {
         let prints: Vec<String> = values.iter().map(|value| print(value)).collect();
-        if prints.is_empty() { "nothing".to_owned() } else { prints.join(" and ") }
+        if prints.is_empty() {
+            "nothing".to_owned()
+        } else {
+            prints.join(" and ")
+        }
     };
     let old = before.as_ref().map(webhook_secrets).unwrap_or_default();
     let plan = format!("{name}: {} {verb} {}.", prints(values), prints(&old));
@@ -215,7 +252,11 @@ async fn rotate<B: Backend>(
     finish: bool,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let document = on.backend.platform().secret(name(provider, SecretKind::Webhook)).await?;
+    let document = on
+        .backend
+        .platform()
+        .secret(name(provider, SecretKind::Webhook))
+        .await?;
     let mut secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
     match (finish, secrets.len()) {
         (true, 0 | 1) => Err(Error::usage("no rotation is in progress")),
@@ -223,8 +264,9 @@ async fn rotate<B: Backend>(
             let newest = secrets.split_off(secrets.len() - 1);
             put_webhooks(on, provider, &newest, "ends the rotation of", args).await
         }
-        (false, 2..) => Err(Error::usage("a rotation is in progress")
-            .cured_by("Once deliveries with the new secret have come: till secrets rotate --finish")),
+        (false, 2..) => Err(Error::usage("a rotation is in progress").cured_by(
+            "Once deliveries with the new secret have come: till secrets rotate --finish",
+        )),
         (false, _) => {
             secrets.push(typed(on, SecretKind::Webhook)?);
             put_webhooks(on, provider, &secrets, "stands beside", args).await
@@ -243,7 +285,11 @@ async fn write<B: Backend>(
 ) -> Result<Answer, Error> {
     if !args.dry_run {
         let note = note(on, args).await?;
-        let shown = format!("{plan}\nThe former value stays as AWSPREVIOUS.\nBy {}: {}", note.by(), note.why());
+        let shown = format!(
+            "{plan}\nThe former value stays as AWSPREVIOUS.\nBy {}: {}",
+            note.by(),
+            note.why()
+        );
         confirmed(on, Danger::Irreversible, args, &shown)?;
         replace(on, name, before, document).await?;
     }
@@ -268,14 +314,19 @@ async fn replace<B: Backend>(
     let now = platform.secret(name).await?;
     let version = |document: Option<&SecretText>| document.map(|document| document.version.clone());
     if version(now.as_ref()) != version(before) {
-        return Err(Error::new(Exit::Failed, format!("{name} was changed by someone else meanwhile"))
-            .cured_by("till secrets status"));
+        return Err(Error::new(
+            Exit::Failed,
+            format!("{name} was changed by someone else meanwhile"),
+        )
+        .cured_by("till secrets status"));
     }
     platform.put_secret(name, document).await?;
     let after = platform.secret(name).await?;
     if after.is_none_or(|after| after.text != document) {
-        return Err(Error::new(Exit::Failed, format!("{name} does not hold the new value"))
-            .cured_by("till secrets status"));
+        return Err(
+            Error::new(Exit::Failed, format!("{name} does not hold the new value"))
+                .cured_by("till secrets status"),
+        );
     }
     Ok(())
 }
@@ -303,7 +354,13 @@ pub(crate) async fn put_key_confirmed<B: Backend>(
 ) -> Result<(), Error> {
     let name = name(provider, SecretKind::ApiKey);
     let before = on.backend.platform().secret(name).await?;
-    replace(on, name, before.as_ref(), &json!({"api_key": value}).to_string()).await
+    replace(
+        on,
+        name,
+        before.as_ref(),
+        &json!({"api_key": value}).to_string(),
+    )
+    .await
 }
 
 #[cfg(test)]
@@ -313,7 +370,10 @@ mod tests {
     #[test]
     fn a_fingerprint_shows_the_kind_and_nothing_of_the_value() {
         let print = print("fsk_test_verysecret");
-        assert!(print.starts_with("fsk_test_ ") && !print.contains("secret"), "{print}");
+        assert!(
+            print.starts_with("fsk_test_ ") && !print.contains("secret"),
+            "{print}"
+        );
         assert_eq!(print.len(), "fsk_test_ ".len() + 8);
     }
 

@@ -25,7 +25,12 @@ struct Step {
     next: String,
 }
 
-fn step(name: impl Into<String>, done: bool, text: impl Into<String>, next: impl Into<String>) -> Step {
+fn step(
+    name: impl Into<String>,
+    done: bool,
+    text: impl Into<String>,
+    next: impl Into<String>,
+) -> Step {
     Step {
         name: name.into(),
         done,
@@ -54,9 +59,16 @@ pub(super) async fn setup<B: Backend>(
     steps.push(checked(on, "Sender", "mail").await?);
     for provider in on.stack.providers() {
         let name = format!("Delivery ({provider})");
-        let is_ready = steps.iter().all(|step| step.done || !step.name.contains(provider));
+        let is_ready = steps
+            .iter()
+            .all(|step| step.done || !step.name.contains(provider));
         steps.push(if args.write.dry_run || !is_ready {
-            step(name, false, "not tried", format!("till webhooks test --provider {provider}"))
+            step(
+                name,
+                false,
+                "not tried",
+                format!("till webhooks test --provider {provider}"),
+            )
         } else {
             delivery(on, provider, name).await?
         });
@@ -69,13 +81,33 @@ pub(super) async fn setup<B: Backend>(
 
 /// The checks of a group as one step. Warnings do not stop a setup.
 async fn checked<B: Backend>(on: &Context<'_, B>, name: &str, group: &str) -> Result<Step, Error> {
-    let wanted = if group.is_empty() { Vec::new() } else { vec![group.to_owned()] };
+    let wanted = if group.is_empty() {
+        Vec::new()
+    } else {
+        vec![group.to_owned()]
+    };
     let lines = doctor::report(on, &wanted).await?;
-    let failed: Vec<&Line> = lines.iter().filter(|line| line.status == Status::Fail).collect();
-    let good = lines.iter().filter(|line| line.status == Status::Ok).count();
+    let failed: Vec<&Line> = lines
+        .iter()
+        .filter(|line| line.status == Status::Fail)
+        .collect();
+    let good = lines
+        .iter()
+        .filter(|line| line.status == Status::Ok)
+        .count();
     Ok(match failed.first() {
-        None => step(name, true, format!("{good} of {} checks are ok", lines.len()), ""),
-        Some(line) => step(name, false, format!("{}: {}", line.id, line.says), line.cure.clone()),
+        None => step(
+            name,
+            true,
+            format!("{good} of {} checks are ok", lines.len()),
+            "",
+        ),
+        Some(line) => step(
+            name,
+            false,
+            format!("{}: {}", line.id, line.says),
+            line.cure.clone(),
+        ),
     })
 }
 
@@ -91,10 +123,18 @@ async fn api_key<B: Backend>(
     if let Some(key) = &known
         && secrets::check_key(provider, key, on.stack.mode).is_ok()
     {
-        return Ok(step(name, true, format!("stored: {}", secrets::print(key)), ""));
+        return Ok(step(
+            name,
+            true,
+            format!("stored: {}", secrets::print(key)),
+            "",
+        ));
     }
     let put = format!("till secrets put api-key --provider {provider}");
-    let asked = format!("Create a {} key in {provider}'s dashboard. Key (hidden):", on.stack.mode);
+    let asked = format!(
+        "Create a {} key in {provider}'s dashboard. Key (hidden):",
+        on.stack.mode
+    );
     let Some(key) = ask(on, write, &asked) else {
         return Ok(step(name, false, "missing", put));
     };
@@ -102,7 +142,12 @@ async fn api_key<B: Backend>(
         Err(error) => Ok(step(name, false, error.what, put)),
         Ok(()) => {
             secrets::put_key_confirmed(on, provider, &key).await?;
-            Ok(step(name, true, format!("stored: {}", secrets::print(&key)), ""))
+            Ok(step(
+                name,
+                true,
+                format!("stored: {}", secrets::print(&key)),
+                "",
+            ))
         }
     }
 }
@@ -124,19 +169,34 @@ async fn webhook<B: Backend>(
     let name = format!("Webhook ({provider})");
     let secret = secrets::name(provider, SecretKind::Webhook);
     let document = on.backend.platform().secret(secret).await?;
-    let known = document.as_ref().map(secrets::webhook_secrets).unwrap_or_default();
+    let known = document
+        .as_ref()
+        .map(secrets::webhook_secrets)
+        .unwrap_or_default();
     if let Some(secret) = known.last() {
-        return Ok(step(name, true, format!("secret stored: {}", secrets::print(secret)), ""));
+        return Ok(step(
+            name,
+            true,
+            format!("secret stored: {}", secrets::print(secret)),
+            "",
+        ));
     }
     let Some(url) = on.stack.webhook_url(provider) else {
-        return Ok(step(name, false, "the stack has no webhook URL", "sam deploy"));
+        return Ok(step(
+            name,
+            false,
+            "the stack has no webhook URL",
+            "sam deploy",
+        ));
     };
     let by_hand = webhooks::by_hand(provider, url);
     if write.dry_run {
         return Ok(step(name, false, "no secret is stored", by_hand));
     }
     // Without a key, or against an API that does not answer, the dashboard is the way.
-    let registered = webhooks::register(on, provider, url).await.unwrap_or_default();
+    let registered = webhooks::register(on, provider, url)
+        .await
+        .unwrap_or_default();
     if let Some((id, secret)) = registered {
         webhooks::store(on, provider, &secret).await?;
         return Ok(step(name, true, format!("registered as {id}"), ""));
@@ -146,7 +206,12 @@ async fn webhook<B: Backend>(
         return Ok(step(name, false, "no secret is stored", by_hand));
     };
     match webhooks::store(on, provider, &secret).await {
-        Ok(()) => Ok(step(name, true, format!("secret stored: {}", secrets::print(&secret)), "")),
+        Ok(()) => Ok(step(
+            name,
+            true,
+            format!("secret stored: {}", secrets::print(&secret)),
+            "",
+        )),
         Err(error) => Ok(step(name, false, error.what, by_hand)),
     }
 }
@@ -157,10 +222,24 @@ async fn delivery<B: Backend>(
     name: String,
 ) -> Result<Step, Error> {
     let tested = webhooks::test(on, provider).await?;
-    let state = tested.data.get("state").and_then(|state| state.as_str()).map(str::to_owned);
+    let state = tested
+        .data
+        .get("state")
+        .and_then(|state| state.as_str())
+        .map(str::to_owned);
     Ok(match state {
-        Some(state) => step(name, true, format!("a signed event is verified and stored ({state})"), ""),
-        None => step(name, false, "a signed event is not stored", format!("till webhooks test --provider {provider}")),
+        Some(state) => step(
+            name,
+            true,
+            format!("a signed event is verified and stored ({state})"),
+            "",
+        ),
+        None => step(
+            name,
+            false,
+            "a signed event is not stored",
+            format!("till webhooks test --provider {provider}"),
+        ),
     })
 }
 
@@ -179,6 +258,10 @@ fn answer<B>(on: &Context<'_, B>, steps: &[Step]) -> Result<Answer, Error> {
         0 => "\nThe stack is set up. Next: pay once with the test card (README, Deploy), then  till status\n".to_owned(),
         open => format!("\n{open} of {} steps are open. Run  till setup  again to go on.\n", steps.len()),
     };
-    let exit = if open > 0 { Exit::Attention } else { Exit::Done };
+    let exit = if open > 0 {
+        Exit::Attention
+    } else {
+        Exit::Done
+    };
     Ok(Answer::new("till.setup/1", &json!({"steps": steps, "open": open}), text)?.ending(exit))
 }

@@ -31,8 +31,14 @@ pub(super) async fn status<B: Backend>(
     let waiting = overview.parked.len() + overview.held.len() + overview.failed.len();
     let data = to_json(&overview, &health);
     let text = text(on, &overview, &health);
-    let dead = overview.fulfillment_dead_letters + overview.receipt_dead_letters + overview.feedback_dead_letters;
-    let exit = if (waiting > 0 || dead > 0) && !args.exit_zero { Exit::Attention } else { Exit::Done };
+    let dead = overview.fulfillment_dead_letters
+        + overview.receipt_dead_letters
+        + overview.feedback_dead_letters;
+    let exit = if (waiting > 0 || dead > 0) && !args.exit_zero {
+        Exit::Attention
+    } else {
+        Exit::Done
+    };
     let mut answer = Answer::new("till.status/1", &data, text)?.ending(exit);
     for error in &health.errors {
         answer = answer.warned("unknown", error.clone());
@@ -58,11 +64,19 @@ async fn health<B: Backend>(on: &Context<'_, B>) -> Health {
             None
         }
     };
-    let last_delivery = line(last(on, "intake", &["accepted", "duplicate"]).await, "the last delivery");
-    let last_reconcile = line(last(on, "reconcile", &["reconciled"]).await, "the last reconcile");
+    let last_delivery = line(
+        last(on, "intake", &["accepted", "duplicate"]).await,
+        "the last delivery",
+    );
+    let last_reconcile = line(
+        last(on, "reconcile", &["reconciled"]).await,
+        "the last reconcile",
+    );
     let last_sweep = line(last(on, "sweep", &["swept"]).await, "the last sweep");
     let alarms = on.backend.platform().alarms().await;
-    let alarms = alarms.map_err(|error| errors.push(format!("the alarms are unknown: {error}"))).ok();
+    let alarms = alarms
+        .map_err(|error| errors.push(format!("the alarms are unknown: {error}")))
+        .ok();
     Health {
         last_delivery,
         last_reconcile,
@@ -79,17 +93,29 @@ pub(crate) async fn last<B: Backend>(
     function: &str,
     outcomes: &[&str],
 ) -> Result<Option<LogLine>, Error> {
-    let any: Vec<String> = outcomes.iter().map(|outcome| format!("($.outcome = \"{outcome}\")")).collect();
+    let any: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| format!("($.outcome = \"{outcome}\")"))
+        .collect();
     for minutes in [15, 120, 1440] {
         let query = LogQuery {
-            pattern: format!("{{ ($.function = \"{function}\") && ({}) }}", any.join(" || ")),
+            gateway: false,
+            pattern: format!(
+                "{{ ($.function = \"{function}\") && ({}) }}",
+                any.join(" || ")
+            ),
             since: on.now - i64::from(minutes).minutes(),
             before: on.now + 1.minute(),
             most: 10_000,
         };
         let lines = on.backend.platform().log_lines(&query).await?;
         let is_it = |line: &LogLine| {
-            let field = |name: &str| line.fields.get(name).and_then(Value::as_str).unwrap_or_default();
+            let field = |name: &str| {
+                line.fields
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
             field("function") == function && outcomes.contains(&field("outcome"))
         };
         if let Some(line) = lines.into_iter().rfind(is_it) {
@@ -130,18 +156,33 @@ fn text<B>(on: &Context<'_, B>, overview: &Overview, health: &Health) -> String 
     let verb = if waiting == 1 { "waits" } else { "wait" };
     let _ = writeln!(out, "\n{} {verb} for a person", count(waiting, "thing"));
     if !overview.parked.is_empty() {
-        out += &format!("\nParked events  (till why ID)\n{}", events::list_text(&overview.parked, on.now, width));
+        out += &format!(
+            "\nParked events  (till why ID)\n{}",
+            events::list_text(&overview.parked, on.now, width)
+        );
     }
-    for (name, rows) in [("Held mails", &overview.held), ("Failed mails", &overview.failed)] {
+    for (name, rows) in [
+        ("Held mails", &overview.held),
+        ("Failed mails", &overview.failed),
+    ] {
         if !rows.is_empty() {
-            out += &format!("\n{name}  (till why ID)\n{}", mail::list_text(rows, on.now, width));
+            out += &format!(
+                "\n{name}  (till why ID)\n{}",
+                mail::list_text(rows, on.now, width)
+            );
         }
     }
     if !overview.stuck.is_empty() {
-        out += &format!("\nLate events\n{}", events::list_text(&overview.stuck, on.now, width));
+        out += &format!(
+            "\nLate events\n{}",
+            events::list_text(&overview.stuck, on.now, width)
+        );
     }
     if !overview.unsent.is_empty() {
-        out += &format!("\nLate mails\n{}", mail::list_text(&overview.unsent, on.now, width));
+        out += &format!(
+            "\nLate mails\n{}",
+            mail::list_text(&overview.unsent, on.now, width)
+        );
     }
     for (name, depth) in [
         ("fulfillment", overview.fulfillment_dead_letters),
@@ -149,11 +190,19 @@ fn text<B>(on: &Context<'_, B>, overview: &Overview, health: &Health) -> String 
         ("feedback", overview.feedback_dead_letters),
     ] {
         if depth > 0 {
-            let _ = writeln!(out, "\n{} of {name}:  till redrive {name} --dry-run", count(usize::try_from(depth).unwrap_or_default(), "dead letter"));
+            let _ = writeln!(
+                out,
+                "\n{} of {name}:  till redrive {name} --dry-run",
+                count(usize::try_from(depth).unwrap_or_default(), "dead letter")
+            );
         }
     }
     if !overview.unreadable.is_empty() {
-        let _ = writeln!(out, "\n{} written by a newer version: upgrade till to read them.", count(overview.unreadable.len(), "row"));
+        let _ = writeln!(
+            out,
+            "\n{} written by a newer version: upgrade till to read them.",
+            count(overview.unreadable.len(), "row")
+        );
     }
     out
 }
@@ -164,20 +213,53 @@ fn health_text(health: &Health, now: Timestamp) -> String {
         Some(line) => format!("{} ago", time::age(line.at, now)),
         None => "none within a day".to_owned(),
     };
-    let kind = health.last_delivery.as_ref().and_then(|line| line.fields.get("event_type")?.as_str());
+    let kind = health
+        .last_delivery
+        .as_ref()
+        .and_then(|line| line.fields.get("event_type")?.as_str());
     let kind = kind.map_or_else(String::new, |kind| format!(" ({kind})"));
-    let _ = writeln!(out, "Webhooks      last delivery {}{kind}", ago(&health.last_delivery));
-    let missing = health.last_reconcile.as_ref().and_then(|line| line.fields.get("missing")?.as_u64());
+    let _ = writeln!(
+        out,
+        "Webhooks      last delivery {}{kind}",
+        ago(&health.last_delivery)
+    );
+    let missing = health
+        .last_reconcile
+        .as_ref()
+        .and_then(|line| line.fields.get("missing")?.as_u64());
     let missing = missing.map_or_else(String::new, |missing| match missing {
         0 => ": no missing event".to_owned(),
-        missing => format!(": {} recovered", count(usize::try_from(missing).unwrap_or_default(), "missing event")),
+        missing => format!(
+            ": {} recovered",
+            count(
+                usize::try_from(missing).unwrap_or_default(),
+                "missing event"
+            )
+        ),
     });
-    let _ = writeln!(out, "Reconcile     {}{missing}", ago(&health.last_reconcile));
+    let _ = writeln!(
+        out,
+        "Reconcile     {}{missing}",
+        ago(&health.last_reconcile)
+    );
     let _ = writeln!(out, "Sweep         {}", ago(&health.last_sweep));
     if let Some(alarms) = &health.alarms {
-        let ringing: Vec<&str> = alarms.iter().filter(|alarm| alarm.state == "ALARM").map(|alarm| &*alarm.name).collect();
-        let names = if ringing.is_empty() { String::new() } else { format!(": {}", red(&ringing.join(", "))) };
-        let _ = writeln!(out, "Alarms        {} of {} in alarm{names}", ringing.len(), alarms.len());
+        let ringing: Vec<&str> = alarms
+            .iter()
+            .filter(|alarm| alarm.state == "ALARM")
+            .map(|alarm| &*alarm.name)
+            .collect();
+        let names = if ringing.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", red(&ringing.join(", ")))
+        };
+        let _ = writeln!(
+            out,
+            "Alarms        {} of {} in alarm{names}",
+            ringing.len(),
+            alarms.len()
+        );
     }
     out
 }

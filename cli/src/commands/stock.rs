@@ -49,9 +49,7 @@ async fn list<B: Backend>(on: &Context<'_, B>, below: Option<i64>) -> Result<Ans
     if let Some(below) = below {
         counters.retain(|counter| counter.on_hand.is_some_and(|on_hand| on_hand < below));
     }
-    let to_json = |counter: &Counter| {
-        json!({"sku": counter.sku, "on_hand": counter.on_hand, "untracked": counter.untracked})
-    };
+    let to_json = |counter: &Counter| json!({"sku": counter.sku, "on_hand": counter.on_hand, "untracked": counter.untracked});
     let data = json!({"counters": counters.iter().map(to_json).collect::<Vec<Value>>()});
     let cells = |counter: &Counter| {
         let level = match counter.on_hand {
@@ -66,7 +64,11 @@ async fn list<B: Backend>(on: &Context<'_, B>, below: Option<i64>) -> Result<Ans
     let text = if rows.is_empty() {
         "No counters.\n".to_owned()
     } else {
-        format!("{}\n{}.\n", table(&head, &rows, on.terminal.width()), count(rows.len(), "SKU"))
+        format!(
+            "{}\n{}.\n",
+            table(&head, &rows, on.terminal.width()),
+            count(rows.len(), "SKU")
+        )
     };
     Answer::new("till.stock_list/1", &data, text)
 }
@@ -78,17 +80,30 @@ async fn show<B: Backend>(on: &Context<'_, B>, name: &str) -> Result<Answer, Err
     let open = store.open_shortfalls(1000).await?;
     let open: Vec<&Movement> = open.iter().filter(|moved| moved.sku == sku).collect();
     let short: i64 = open.iter().map(|moved| moved.short()).sum();
-    let orders: Vec<String> = open.iter().map(|moved| moved.order_id.to_string()).collect();
+    let orders: Vec<String> = open
+        .iter()
+        .map(|moved| moved.order_id.to_string())
+        .collect();
     let data = json!({"sku": sku, "on_hand": on_hand, "missing": short, "waiting_orders": orders});
-    let level = on_hand.map_or_else(|| "no counter".to_owned(), |units| format!("{units} on hand"));
+    let level = on_hand.map_or_else(
+        || "no counter".to_owned(),
+        |units| format!("{units} on hand"),
+    );
     let mut text = format!("{sku}  {level}\n");
     if short > 0 {
-        text += &format!("{short} paid and missing, for {}:\n", count(orders.len(), "order"));
+        text += &format!(
+            "{short} paid and missing, for {}:\n",
+            count(orders.len(), "order")
+        );
         for order in &orders {
             text += &format!("  till order {order}\n");
         }
     }
-    let exit = if on_hand.is_none() { Exit::NotFound } else { Exit::Done };
+    let exit = if on_hand.is_none() {
+        Exit::NotFound
+    } else {
+        Exit::Done
+    };
     Ok(Answer::new("till.stock/1", &data, text)?.ending(exit))
 }
 
@@ -99,7 +114,9 @@ async fn history<B: Backend>(
 ) -> Result<Answer, Error> {
     let sku = sku(name)?;
     let all = stock::history(on.backend.store(), &sku).await?;
-    let shown = all.get(all.len().saturating_sub(limit)..).unwrap_or_default();
+    let shown = all
+        .get(all.len().saturating_sub(limit)..)
+        .unwrap_or_default();
     let to_json = |moved: &Movement| {
         json!({
             "order_id": moved.order_id, "moved_at": moved.moved_at, "quantity": moved.quantity,
@@ -117,7 +134,11 @@ async fn history<B: Backend>(
         vec![
             time::full(moved.moved_at, &on.stack.zone),
             format!("-{}", moved.deducted),
-            if moved.restocked > 0 { format!("+{}", moved.restocked) } else { String::new() },
+            if moved.restocked > 0 {
+                format!("+{}", moved.restocked)
+            } else {
+                String::new()
+            },
             state,
             moved.order_id.to_string(),
         ]
@@ -133,14 +154,21 @@ async fn history<B: Backend>(
     let text = if rows.is_empty() {
         format!("No movements of {sku}.\n")
     } else {
-        format!("{}\nShowing {} of {}.\n", table(&head, &rows, on.terminal.width()), shown.len(), all.len())
+        format!(
+            "{}\nShowing {} of {}.\n",
+            table(&head, &rows, on.terminal.width()),
+            shown.len(),
+            all.len()
+        )
     };
     Ok(Answer::new("till.stock_history/1", &data, text)?.cut(shown.len() < all.len()))
 }
 
 async fn export<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     let counters = counters(on).await?;
-    let counted = counters.iter().filter_map(|counter| Some((&counter.sku, counter.on_hand?)));
+    let counted = counters
+        .iter()
+        .filter_map(|counter| Some((&counter.sku, counter.on_hand?)));
     let rows: Vec<(&Sku, i64)> = counted.collect();
     let text = stock_write::csv(&rows)?;
     let to_json = |(sku, on_hand): &(&Sku, i64)| json!({"sku": sku, "on_hand": on_hand});

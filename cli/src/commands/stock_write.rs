@@ -16,8 +16,11 @@ use crate::{
     time,
 };
 use domain::{
-    ports::{Shortfalls as _, admin::{MapTo, StockAdmin as _}},
-    sale::mapping::MappingKey,
+    ports::{
+        Shortfalls as _,
+        admin::{MapTo, StockAdmin as _},
+    },
+    sale::mapping::{Grant, MappingKey},
     values::ids::{PriceId, ProductId, Sku},
 };
 use jiff::Timestamp;
@@ -136,13 +139,25 @@ fn read_file<B>(
     };
     let text = text.trim_start_matches('\u{feff}');
     let head = text.lines().next().unwrap_or_default();
-    let separator = if head.contains(';') && !head.contains(',') { b';' } else { b',' };
+    let separator = if head.contains(';') && !head.contains(',') {
+        b';'
+    } else {
+        b','
+    };
     let mut reader = csv::ReaderBuilder::new();
-    let mut reader = reader.delimiter(separator).flexible(true).from_reader(text.as_bytes());
+    let mut reader = reader
+        .delimiter(separator)
+        .flexible(true)
+        .from_reader(text.as_bytes());
     let names = columns_of(columns)?;
-    let head = reader.headers().map_err(|error| Error::usage(error.to_string()))?.clone();
+    let head = reader
+        .headers()
+        .map_err(|error| Error::usage(error.to_string()))?
+        .clone();
     let place = |name: &str| {
-        let place = head.iter().position(|column| column.trim().eq_ignore_ascii_case(name));
+        let place = head
+            .iter()
+            .position(|column| column.trim().eq_ignore_ascii_case(name));
         place.ok_or_else(|| {
             Error::usage(format!("{file} has no column {name:?}"))
                 .cured_by("Name it by --columns sku=NAME,on_hand=NAME")
@@ -182,22 +197,40 @@ async fn import<B: Backend>(
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
     let store = on.backend.store();
-    let skus: Vec<Sku> = counts.good.iter().map(|counted| counted.sku.clone()).collect();
+    let skus: Vec<Sku> = counts
+        .good
+        .iter()
+        .map(|counted| counted.sku.clone())
+        .collect();
     let mut current = store.counters(&skus).await?;
     let mut changes = Vec::new();
     for counted in &counts.good {
         let movements = stock::history(store, &counted.sku).await?;
         let known = current.remove(&counted.sku);
-        changes.push(plan::change(counted, counts.mode, counts.counted_at, known, &movements));
+        changes.push(plan::change(
+            counted,
+            counts.mode,
+            counts.counted_at,
+            known,
+            &movements,
+        ));
     }
     let text = plan_text(on, &counts, &changes);
     let stops = !counts.rejected.is_empty() && !counts.skip_bad;
     if stops {
-        let text = format!("{text}Nothing changed. Fix the file, or write only the valid rows with --skip-bad.\n");
+        let text = format!(
+            "{text}Nothing changed. Fix the file, or write only the valid rows with --skip-bad.\n"
+        );
         return Ok(answer(&counts, &changes, &[], true, text)?.ending(Exit::Usage));
     }
     if args.dry_run || changes.iter().all(Change::is_none) {
-        return answer(&counts, &changes, &[], true, format!("{text}Nothing changed.\n"));
+        return answer(
+            &counts,
+            &changes,
+            &[],
+            true,
+            format!("{text}Nothing changed.\n"),
+        );
     }
     let note = note(on, args).await?;
     let plan = format!("{text}By {}: {}", note.by(), note.why());
@@ -222,7 +255,10 @@ async fn write<B: Backend>(
                 if let Adjusted::Now { from: Some(_), .. } = done {
                     undo.push((&change.sku, change.current.unwrap_or_default() - change.new));
                 }
-                (done.to_string(), matches!(done, Adjusted::Now { .. } | Adjusted::Unchanged(_)))
+                (
+                    done.to_string(),
+                    matches!(done, Adjusted::Now { .. } | Adjusted::Unchanged(_)),
+                )
             }
             Err(error) => (format!("failed: {error}"), false),
         };
@@ -235,14 +271,25 @@ async fn write<B: Backend>(
     let failed = results.iter().filter(|(_, _, is_done)| !is_done).count();
     let planned = changes.iter().filter(|change| !change.is_none()).count();
     let left = planned - results.len();
-    let _ = writeln!(text, "{} written, {failed} failed, {left} not tried.", results.len() - failed);
+    let _ = writeln!(
+        text,
+        "{} written, {failed} failed, {left} not tried.",
+        results.len() - failed
+    );
     if !undo.is_empty() {
         // Differences, so that sales since then stay subtracted.
         let undone = csv(&undo)?;
-        let _ = writeln!(text, "To undo, put these lines into a file and import it with --mode add:\n{}", undone.trim_end());
+        let _ = writeln!(
+            text,
+            "To undo, put these lines into a file and import it with --mode add:\n{}",
+            undone.trim_end()
+        );
     }
     if failed + left > 0 {
-        let _ = writeln!(text, "To continue, run the same command again: it plans from the present counters.");
+        let _ = writeln!(
+            text,
+            "To continue, run the same command again: it plans from the present counters."
+        );
     }
     let done = answer(counts, changes, &results, false, text)?;
     Ok(done.ending(exit(failed, left > 0)))
@@ -254,15 +301,22 @@ pub(super) fn csv(rows: &[(&Sku, i64)]) -> Result<String, Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["sku", "on_hand"]).map_err(failed)?;
     for (sku, units) in rows {
-        writer.write_record([sku.as_str(), &units.to_string()]).map_err(failed)?;
+        writer
+            .write_record([sku.as_str(), &units.to_string()])
+            .map_err(failed)?;
     }
-    let bytes = writer.into_inner().map_err(|_| Error::new(Exit::Failed, "the CSV cannot be written"))?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|_| Error::new(Exit::Failed, "the CSV cannot be written"))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn plan_text<B>(on: &Context<'_, B>, counts: &Counts, changes: &[Change]) -> String {
     let mut text = match counts.mode {
-        Mode::Set => format!("Counted at {}\n\n", time::full(counts.counted_at, &on.stack.zone)),
+        Mode::Set => format!(
+            "Counted at {}\n\n",
+            time::full(counts.counted_at, &on.stack.zone)
+        ),
         Mode::Add => "Units to add\n\n".to_owned(),
     };
     let cells = |change: &Change| {
@@ -329,7 +383,8 @@ fn answer(
         })
     };
     let rejected = |bad: &Rejected| json!({"row": bad.row, "why": bad.why});
-    let result = |(sku, text, done): &(Sku, String, bool)| json!({"sku": sku, "done": done, "text": text});
+    let result =
+        |(sku, text, done): &(Sku, String, bool)| json!({"sku": sku, "done": done, "text": text});
     let data = json!({
         "dry_run": dry_run, "counted_at": counts.counted_at,
         "changes": changes.iter().map(change).collect::<Vec<Value>>(),
@@ -352,21 +407,30 @@ async fn map<B: Backend>(on: &Context<'_, B>, command: &StockCommand) -> Result<
         return Err(Error::usage("not a mapping"));
     };
     let of = mapping_key(key)?;
-    let (to, says) = match (name, untracked, grants) {
-        (Some(name), _, _) => {
-            let sku = sku(name)?;
-            let says = format!("is counted as {sku}");
-            (MapTo::Sku(sku), says)
-        }
-        (None, true, _) => (MapTo::Untracked, "is not counted".to_owned()),
-        (None, false, Some(product)) => {
-            let product_id = ProductId::new(product.as_str())
-                .map_err(|error| Error::usage(error.to_string()))?;
-            let says = format!("gives access to {product_id}");
-            (MapTo::Access { product_id, days: *days }, says)
-        }
-        (None, false, None) => return Err(Error::usage("name a SKU, --untracked or --grants")),
+    let bad = |error: domain::values::ids::BadId| Error::usage(error.to_string());
+    let grants = match grants {
+        Some(product) => Some(Grant {
+            name: ProductId::new(product.as_str()).map_err(bad)?,
+            days: *days,
+        }),
+        None => None,
     };
+    let to = MapTo {
+        sku: name.as_ref().map(|name| sku(name)).transpose()?,
+        untracked: *untracked,
+        grants,
+    };
+    let mut says = Vec::new();
+    says.extend(to.sku.iter().map(|sku| format!("is counted as {sku}")));
+    if to.untracked {
+        says.push("is not counted".to_owned());
+    }
+    says.extend(
+        to.grants
+            .iter()
+            .map(|grant| format!("gives access to {}", grant.name)),
+    );
+    let says = says.join(" and ");
     let plan = format!("{key} {says}. Its former mapping is replaced; earlier orders keep theirs.");
     if !write.dry_run {
         let note = note(on, write).await?;
@@ -375,7 +439,11 @@ async fn map<B: Backend>(on: &Context<'_, B>, command: &StockCommand) -> Result<
         on.backend.store().put_mapping(&of, &to).await?;
     }
     let data = json!({"key": key, "dry_run": write.dry_run, "text": says});
-    let end = if write.dry_run { "Nothing changed." } else { "Written." };
+    let end = if write.dry_run {
+        "Nothing changed."
+    } else {
+        "Written."
+    };
     Answer::new("till.stock_map/1", &data, format!("{plan}\n{end}\n"))
 }
 

@@ -22,20 +22,36 @@ struct Delivery {
 
 fn read(path: &Path) -> Result<Delivery, Error> {
     let bad = |what: &str| Error::usage(format!("{} {what}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| bad(&format!("cannot be read: {error}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| bad(&format!("cannot be read: {error}")))?;
     let event: Value = serde_json::from_str(&text).map_err(|_| bad("is not JSON"))?;
-    let headers = event.get("headers").and_then(Value::as_object).ok_or_else(|| bad("has no headers"))?;
-    let lower = |(name, value): (&String, &Value)| Some((name.to_lowercase(), value.as_str()?.to_owned()));
+    let headers = event
+        .get("headers")
+        .and_then(Value::as_object)
+        .ok_or_else(|| bad("has no headers"))?;
+    let lower =
+        |(name, value): (&String, &Value)| Some((name.to_lowercase(), value.as_str()?.to_owned()));
     let headers: BTreeMap<String, String> = headers.iter().filter_map(lower).collect();
-    let body = event.get("body").and_then(Value::as_str).ok_or_else(|| bad("has no body"))?;
+    let body = event
+        .get("body")
+        .and_then(Value::as_str)
+        .ok_or_else(|| bad("has no body"))?;
     let body = if event.get("isBase64Encoded") == Some(&Value::Bool(true)) {
-        STANDARD.decode(body).map_err(|_| bad("has a body that is not base64"))?
+        STANDARD
+            .decode(body)
+            .map_err(|_| bad("has a body that is not base64"))?
     } else {
         body.as_bytes().to_vec()
     };
-    let named = event.pointer("/pathParameters/provider").and_then(Value::as_str);
-    let flint = headers.get("webhook-id").is_some_and(|id| id.starts_with("whev_"));
-    let provider = named.unwrap_or(if flint { "flint" } else { "flex" }).to_owned();
+    let named = event
+        .pointer("/pathParameters/provider")
+        .and_then(Value::as_str);
+    let flint = headers
+        .get("webhook-id")
+        .is_some_and(|id| id.starts_with("whev_"));
+    let provider = named
+        .unwrap_or(if flint { "flint" } else { "flex" })
+        .to_owned();
     Ok(Delivery {
         provider,
         headers,
@@ -43,21 +59,28 @@ fn read(path: &Path) -> Result<Delivery, Error> {
     })
 }
 
-pub(super) async fn verify<B: Backend>(
-    on: &Context<'_, B>,
-    file: &Path,
-) -> Result<Answer, Error> {
+pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Result<Answer, Error> {
     let delivery = read(file)?;
     let adapter = providers::unconnected(&delivery.provider).map_err(Error::usage)?;
-    let document = on.backend.platform().secret(name(&delivery.provider, SecretKind::Webhook)).await?;
+    let document = on
+        .backend
+        .platform()
+        .secret(name(&delivery.provider, SecretKind::Webhook))
+        .await?;
     let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
     let lookup = |header: &str| delivery.headers.get(header).map(String::as_str);
-    let stated = ["svix-timestamp", "webhook-timestamp"].iter().find_map(|name| lookup(name));
+    let stated = ["svix-timestamp", "webhook-timestamp"]
+        .iter()
+        .find_map(|name| lookup(name));
     let stated = stated.and_then(|text| text.parse().ok());
     let stated = stated.and_then(|second| Timestamp::from_second(second).ok());
     let fresh = adapter.check(&lookup, &delivery.body, on.now);
     // An old delivery may still be genuine: check the signature as of its own time.
-    let at = if fresh.is_ok() { on.now } else { stated.unwrap_or(on.now) };
+    let at = if fresh.is_ok() {
+        on.now
+    } else {
+        stated.unwrap_or(on.now)
+    };
     let genuine = match adapter.check(&lookup, &delivery.body, at) {
         Err(refusal) => Err(refusal.to_string()),
         Ok(unverified) => {
@@ -65,7 +88,10 @@ pub(super) async fn verify<B: Backend>(
             for secret in &secrets {
                 keys.extend(adapter.signing_key(secret).ok());
             }
-            unverified.verify(&keys).map(drop).map_err(|refusal| refusal.to_string())
+            unverified
+                .verify(&keys)
+                .map(drop)
+                .map_err(|refusal| refusal.to_string())
         }
     };
     let fresh = fresh.map(drop).map_err(|refusal| refusal.to_string());
@@ -88,7 +114,9 @@ pub(super) async fn verify<B: Backend>(
     });
     let mut text = format!("{verdict}\n");
     for (check, result) in [("Signature", &genuine), ("Time", &fresh)] {
-        let result = result.as_ref().map_or_else(Clone::clone, |()| "ok".to_owned());
+        let result = result
+            .as_ref()
+            .map_or_else(Clone::clone, |()| "ok".to_owned());
         text += &format!("  {check:12}{result}\n");
     }
     if !cure.is_empty() {

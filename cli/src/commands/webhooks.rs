@@ -52,14 +52,22 @@ async fn show<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         || "none within a day".to_owned(),
         |line| format!("{} ago", time::age(line.at, on.now)),
     );
-    let _ = writeln!(text, "{:14}{ago}\nSelect all events at the endpoint; the least list: till webhooks types", "Last delivery");
+    let _ = writeln!(
+        text,
+        "{:14}{ago}\nSelect all events at the endpoint; the least list: till webhooks types",
+        "Last delivery"
+    );
     let data = json!({"urls": urls, "last_delivery_at": line.map(|line| line.at)});
     Answer::new("till.webhooks/1", &data, text)
 }
 
 /// The address of a provider's endpoints in its API.
 fn endpoints(provider: &str) -> &'static str {
-    if provider == "flint" { "/v1/webhook-endpoints" } else { "/v1/webhooks" }
+    if provider == "flint" {
+        "/v1/webhook-endpoints"
+    } else {
+        "/v1/webhooks"
+    }
 }
 
 async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
@@ -75,7 +83,10 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     };
     let answer = on.backend.platform().call_provider(request).await?;
     if answer.status != 200 {
-        return Err(Error::new(Exit::Unavailable, format!("flint answers {}", answer.status)));
+        return Err(Error::new(
+            Exit::Unavailable,
+            format!("flint answers {}", answer.status),
+        ));
     }
     let all = answer.body.get("data").unwrap_or(&answer.body).as_array();
     let mut text = String::new();
@@ -83,10 +94,24 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     // Only these members: another one may be a secret.
     for of in all.into_iter().flatten() {
         let word = |name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default();
-        let id = if word("webhook_endpoint_id").is_empty() { word("id") } else { word("webhook_endpoint_id") };
+        let id = if word("webhook_endpoint_id").is_empty() {
+            word("id")
+        } else {
+            word("webhook_endpoint_id")
+        };
         let enabled = of.get("enabled").and_then(Value::as_bool);
         let is_ours = Some(word("url")) == on.stack.webhook_url("flint");
-        let _ = writeln!(text, "{id}  {}{}{}", word("url"), if enabled == Some(false) { "  disabled" } else { "" }, if is_ours { "  this stack" } else { "" });
+        let _ = writeln!(
+            text,
+            "{id}  {}{}{}",
+            word("url"),
+            if enabled == Some(false) {
+                "  disabled"
+            } else {
+                ""
+            },
+            if is_ours { "  this stack" } else { "" }
+        );
         rows.push(json!({"id": id, "url": word("url"), "enabled": enabled, "this_stack": is_ours}));
     }
     if rows.is_empty() {
@@ -103,7 +128,12 @@ fn types(provider: &str, all: bool) -> Result<Answer, Error> {
         .collect();
     names.sort_unstable();
     let text = names.join("\n") + "\n";
-    Ok(Answer::new("till.webhook_types/1", &json!({"provider": provider, "types": names}), text)?.raw())
+    Ok(Answer::new(
+        "till.webhook_types/1",
+        &json!({"provider": provider, "types": names}),
+        text,
+    )?
+    .raw())
 }
 
 /// What to do by hand where the API does not register an endpoint.
@@ -122,18 +152,34 @@ async fn create<B: Backend>(
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
     let url = on.stack.webhook_url(provider);
-    let url = url.ok_or_else(|| Error::not_found("the stack has no webhook URL").cured_by("sam deploy"))?;
-    let plan = format!("Registers {url} at {provider} for all events, and stores its signing secret beside the present one.");
+    let url =
+        url.ok_or_else(|| Error::not_found("the stack has no webhook URL").cured_by("sam deploy"))?;
+    let plan = format!(
+        "Registers {url} at {provider} for all events, and stores its signing secret beside the present one."
+    );
     if args.dry_run {
         let data = json!({"provider": provider, "url": url, "dry_run": true, "created": false});
-        return Answer::new("till.webhook_create/1", &data, format!("{plan}\nNothing changed.\n"));
+        return Answer::new(
+            "till.webhook_create/1",
+            &data,
+            format!("{plan}\nNothing changed.\n"),
+        );
     }
     let note = note(on, args).await?;
-    confirmed(on, Danger::Irreversible, args, &format!("{plan}\nBy {}: {}", note.by(), note.why()))?;
+    confirmed(
+        on,
+        Danger::Irreversible,
+        args,
+        &format!("{plan}\nBy {}: {}", note.by(), note.why()),
+    )?;
     match register(on, provider, url).await? {
         None => {
-            let text = format!("{provider} does not register endpoints through its API.\n{}\n", by_hand(provider, url));
-            let data = json!({"provider": provider, "url": url, "dry_run": false, "created": false});
+            let text = format!(
+                "{provider} does not register endpoints through its API.\n{}\n",
+                by_hand(provider, url)
+            );
+            let data =
+                json!({"provider": provider, "url": url, "dry_run": false, "created": false});
             Ok(Answer::new("till.webhook_create/1", &data, text)?.ending(Exit::Failed))
         }
         Some((id, secret)) => {
@@ -142,7 +188,14 @@ async fn create<B: Backend>(
                 error.cured_by(cure)
             })?;
             let data = json!({"provider": provider, "url": url, "dry_run": false, "created": true, "id": id});
-            Answer::new("till.webhook_create/1", &data, format!("Registered as {id}, and its secret is stored ({}).\nTry it:  till webhooks test --provider {provider}\n", secrets::print(&secret)))
+            Answer::new(
+                "till.webhook_create/1",
+                &data,
+                format!(
+                    "Registered as {id}, and its secret is stored ({}).\nTry it:  till webhooks test --provider {provider}\n",
+                    secrets::print(&secret)
+                ),
+            )
         }
     }
 }
@@ -156,7 +209,10 @@ pub(super) async fn register<B: Backend>(
     let body = if provider == "flint" {
         json!({"url": url, "enabled_events": [], "description": "till"})
     } else {
-        let types: Vec<&str> = samples::types(provider)?.into_iter().map(|(name, _)| name).collect();
+        let types: Vec<&str> = samples::types(provider)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         json!({"webhook": {"url": url, "events": types}})
     };
     let request = ApiRequest {
@@ -187,7 +243,10 @@ pub(super) async fn store<B: Backend>(
 ) -> Result<(), Error> {
     let name = secrets::name(provider, crate::args::SecretKind::Webhook);
     let document = on.backend.platform().secret(name).await?;
-    let mut all = document.as_ref().map(secrets::webhook_secrets).unwrap_or_default();
+    let mut all = document
+        .as_ref()
+        .map(secrets::webhook_secrets)
+        .unwrap_or_default();
     // At most two: the newest of the present ones, and the new one.
     let newest = all.len().saturating_sub(1);
     all.drain(..newest);
@@ -201,15 +260,23 @@ async fn delete<B: Backend>(
     id: &str,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let is_plain = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let is_plain = id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if !is_plain {
         return Err(Error::usage(format!("{id:?} is no id")));
     }
-    let plan = format!("Deletes the endpoint {id} at {provider}. Nothing is delivered to it any more.");
+    let plan =
+        format!("Deletes the endpoint {id} at {provider}. Nothing is delivered to it any more.");
     let mut status = None;
     if !args.dry_run {
         let note = note(on, args).await?;
-        confirmed(on, Danger::Irreversible, args, &format!("{plan}\nBy {}: {}", note.by(), note.why()))?;
+        confirmed(
+            on,
+            Danger::Irreversible,
+            args,
+            &format!("{plan}\nBy {}: {}", note.by(), note.why()),
+        )?;
         let request = ApiRequest {
             provider,
             method: "DELETE",
@@ -222,7 +289,10 @@ async fn delete<B: Backend>(
         None => ("Nothing changed.".to_owned(), Exit::Done),
         Some(200..=299) => ("Deleted.".to_owned(), Exit::Done),
         Some(404) => (format!("{provider} has no such endpoint."), Exit::NotFound),
-        Some(status) => (format!("{provider} answers {status}: delete it in the dashboard."), Exit::Failed),
+        Some(status) => (
+            format!("{provider} answers {status}: delete it in the dashboard."),
+            Exit::Failed,
+        ),
     };
     let data = json!({"provider": provider, "id": id, "dry_run": args.dry_run, "deleted": exit == Exit::Done && status.is_some()});
     Ok(Answer::new("till.webhook_delete/1", &data, format!("{plan}\n{end}\n"))?.ending(exit))
@@ -230,7 +300,11 @@ async fn delete<B: Backend>(
 
 /// A type without effect.
 fn harmless(provider: &str) -> &'static str {
-    if provider == "flint" { "balance.updated" } else { "account.updated" }
+    if provider == "flint" {
+        "balance.updated"
+    } else {
+        "account.updated"
+    }
 }
 
 /// How often the row of the test event is looked at, a second apart.
@@ -242,11 +316,17 @@ pub(super) async fn test<B: Backend>(
     provider: &'static str,
 ) -> Result<Answer, Error> {
     let url = on.stack.webhook_url(provider);
-    let url = url.ok_or_else(|| Error::not_found("the stack has no webhook URL").cured_by("sam deploy"))?;
+    let url =
+        url.ok_or_else(|| Error::not_found("the stack has no webhook URL").cured_by("sam deploy"))?;
     let name = secrets::name(provider, crate::args::SecretKind::Webhook);
     let document = on.backend.platform().secret(name).await?;
-    let all = document.as_ref().map(secrets::webhook_secrets).unwrap_or_default();
-    let secret = all.last().ok_or_else(|| Error::not_found(format!("{name} has no secret")).cured_by("till setup"))?;
+    let all = document
+        .as_ref()
+        .map(secrets::webhook_secrets)
+        .unwrap_or_default();
+    let secret = all
+        .last()
+        .ok_or_else(|| Error::not_found(format!("{name} has no secret")).cured_by("till setup"))?;
     let prefix = if provider == "flint" { "whev" } else { "fevt" };
     let id = format!("{prefix}_tilltest{}", on.now.as_millisecond());
     let changes = Changes {
@@ -254,10 +334,18 @@ pub(super) async fn test<B: Backend>(
         at: Some(on.now),
         id: Some(&id),
     };
-    let event = samples::changed(provider, samples::sample(provider, harmless(provider))?, &changes)?;
+    let event = samples::changed(
+        provider,
+        samples::sample(provider, harmless(provider))?,
+        &changes,
+    )?;
     let body = samples::body(&event);
     let headers = sign::headers(provider, &event, &body, Some(secret), on.now)?;
-    let status = on.backend.platform().post(url, &headers, body.as_bytes()).await?;
+    let status = on
+        .backend
+        .platform()
+        .post(url, &headers, body.as_bytes())
+        .await?;
     if status != 200 {
         return tested(provider, url, &id, status, None);
     }
@@ -288,7 +376,10 @@ fn tested(
         (500.., _) => ("intake does not answer: till doctor function.start".to_owned(), Exit::Failed),
         _ => ("not accepted".to_owned(), Exit::Failed),
     };
-    let data = json!({"provider": provider, "url": url, "event_id": id, "status": status, "state": state});
-    let text = format!("{status}  {id}\n{verdict}\nThis proves URL and secret, not the subscription at {provider}.\n");
+    let data =
+        json!({"provider": provider, "url": url, "event_id": id, "status": status, "state": state});
+    let text = format!(
+        "{status}  {id}\n{verdict}\nThis proves URL and secret, not the subscription at {provider}.\n"
+    );
     Ok(Answer::new("till.webhook_test/1", &data, text)?.ending(exit))
 }

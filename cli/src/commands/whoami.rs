@@ -10,7 +10,10 @@ pub(super) async fn whoami<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Er
         "account": identity.account, "arn": identity.arn, "stack_status": stack.status,
         "providers": stack.providers(), "till_version": env!("CARGO_PKG_VERSION"),
     });
-    let version = stack.version.as_deref().unwrap_or("not stated by the stack");
+    let version = stack
+        .version
+        .as_deref()
+        .unwrap_or("not stated by the stack");
     let text = format!(
         "Caller        {}\nAccount       {}\nStack         {}, {}, {}\nProviders     {}\nBundle        {version}\n\
          till          {}\n",

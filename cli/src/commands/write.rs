@@ -1,25 +1,30 @@
 //! What every write shares: the note with operator and reason, and its plan.
 
 use crate::{
-    Context, args::WriteArgs, backend::Backend, danger::{self, Danger}, error::{Error, Exit}, mask,
+    Context,
+    args::WriteArgs,
+    backend::Backend,
+    danger::{self, Danger},
+    error::{Error, Exit},
+    mask,
 };
 use operator::note::Note;
 
 /// The note of a write. The reason is asked for if it is missing.
-pub(super) async fn note<B: Backend>(
-    on: &Context<'_, B>,
-    args: &WriteArgs,
-) -> Result<Note, Error> {
+pub(super) async fn note<B: Backend>(on: &Context<'_, B>, args: &WriteArgs) -> Result<Note, Error> {
     let why = match &args.why {
         Some(why) => why.clone(),
         None if args.dry_run => "dry run".to_owned(),
-        None => on.terminal.ask("Why (kept on the row, no personal data):").ok_or_else(|| {
-            Error::usage("a write needs a reason").cured_by("Add --why \"…\"")
-        })?,
+        None => on
+            .terminal
+            .ask("Why (kept on the row, no personal data):")
+            .ok_or_else(|| Error::usage("a write needs a reason").cured_by("Add --why \"…\""))?,
     };
     if mask::looks_personal(&why) {
-        return Err(Error::usage("the reason holds an address or a telephone number")
-            .cured_by("Rows keep it and outputs print it: name the order instead."));
+        return Err(
+            Error::usage("the reason holds an address or a telephone number")
+                .cured_by("Rows keep it and outputs print it: name the order instead."),
+        );
     }
     let by = match &args.by {
         Some(by) => by.clone(),

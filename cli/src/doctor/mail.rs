@@ -35,8 +35,11 @@ async fn sender<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     }
     Ok(Seen::fail(
         "SES has not verified the sender of the receipts in this region",
-        format!("aws sesv2 create-email-identity --region {} --email-identity {domain}, then publish the records that it prints. \
-                 For an address: press the link in the mail that it sends.", on.stack.region),
+        format!(
+            "aws sesv2 create-email-identity --region {} --email-identity {domain}, then publish the records that it prints. \
+                 For an address: press the link in the mail that it sends.",
+            on.stack.region
+        ),
     ))
 }
 
@@ -48,12 +51,21 @@ async fn sandbox<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     if on.stack.mode == Mode::Live {
         return Ok(Seen::fail(
             "SES is in its sandbox: customers get no mail",
-            format!("Request production access: https://console.aws.amazon.com/ses/home?region={}#/account", on.stack.region),
+            format!(
+                "Request production access: https://console.aws.amazon.com/ses/home?region={}#/account",
+                on.stack.region
+            ),
         ));
     }
-    let recipient = on.stack.parameter("TestReceiptRecipient").or(on.stack.parameter("SupportEmail"));
+    let recipient = on
+        .stack
+        .parameter("TestReceiptRecipient")
+        .or(on.stack.parameter("SupportEmail"));
     let Some(recipient) = recipient else {
-        return Ok(Seen::warn("SES is in its sandbox", "Verify the recipient of test receipts in SES."));
+        return Ok(Seen::warn(
+            "SES is in its sandbox",
+            "Verify the recipient of test receipts in SES.",
+        ));
     };
     Ok(match on.backend.platform().is_verified(recipient).await? {
         Some(true) => Seen::ok("SES is in its sandbox, and the test recipient is verified"),
@@ -68,7 +80,10 @@ async fn enforcement<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let account = on.backend.platform().mail_account().await?;
     Ok(match (account.sending, &*account.enforcement) {
         (true, "HEALTHY") => Seen::ok("SES sends"),
-        (true, word) => Seen::warn(format!("SES calls the account {word}"), "Answer the mail of AWS about it, or mails stop."),
+        (true, word) => Seen::warn(
+            format!("SES calls the account {word}"),
+            "Answer the mail of AWS about it, or mails stop.",
+        ),
         (false, word) => Seen::fail(
             format!("SES has stopped sending ({word})"),
             "Answer the mail of AWS. Receipts wait up to 14 days in the dead-letter queue: till redrive receipts --dry-run",
@@ -81,7 +96,10 @@ async fn quota<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let (sent, most) = (account.sent_last_day, account.most_a_day);
     let says = format!("{sent:.0} of {most:.0} mails sent within a day");
     let share = if most > 0.0 { sent / most } else { 0.0 };
-    let cure = format!("Request a higher quota: https://console.aws.amazon.com/ses/home?region={}#/account", on.stack.region);
+    let cure = format!(
+        "Request a higher quota: https://console.aws.amazon.com/ses/home?region={}#/account",
+        on.stack.region
+    );
     Ok(if share > 0.9 {
         Seen::fail(says, cure)
     } else if share > 0.6 {

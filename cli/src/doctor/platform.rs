@@ -20,7 +20,11 @@ pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
         check!("function.flow", ["aws.credentials"], flow),
         check!("function.start", ["aws.credentials"], start),
         check!("alarms.topic", [], topic),
-        check!("alarms.subscriber", ["aws.credentials", "alarms.topic"], subscriber),
+        check!(
+            "alarms.subscriber",
+            ["aws.credentials", "alarms.topic"],
+            subscriber
+        ),
         check!("alarms.on", ["aws.credentials"], alarms_on),
         check!("alarms.ring", ["aws.credentials"], ringing),
     ]
@@ -40,11 +44,17 @@ async fn credentials<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let status = &*on.stack.status;
     Ok(if status.ends_with("_IN_PROGRESS") {
-        Seen::warn(format!("the stack is {status}"), "Wait for the deployment, then run the checks again.")
+        Seen::warn(
+            format!("the stack is {status}"),
+            "Wait for the deployment, then run the checks again.",
+        )
     } else if status.contains("ROLLBACK_FAILED") {
         Seen::fail(
             format!("the stack is {status}"),
-            format!("aws cloudformation continue-update-rollback --stack-name {}", on.stack.name),
+            format!(
+                "aws cloudformation continue-update-rollback --stack-name {}",
+                on.stack.name
+            ),
         )
     } else if status.contains("FAILED") || status.contains("ROLLBACK") {
         Seen::fail(
@@ -61,7 +71,11 @@ async fn parameters<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let mut wrong = Vec::new();
     let is_live = stack.mode == Mode::Live && !stack.local;
     for name in ["MerchantAddress", "SupportEmail", "ReceiptSender"] {
-        if is_live && stack.parameter(name).is_some_and(|value| value.ends_with(".example")) {
+        if is_live
+            && stack
+                .parameter(name)
+                .is_some_and(|value| value.ends_with(".example"))
+        {
             wrong.push(format!("{name} is an example"));
         }
     }
@@ -81,7 +95,10 @@ async fn parameters<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     if wrong.is_empty() {
         return Ok(Seen::ok("as expected"));
     }
-    Ok(Seen::warn(wrong.join("; "), "Correct the parameters in samconfig.toml, then run sam deploy (docs/parameters.md)."))
+    Ok(Seen::warn(
+        wrong.join("; "),
+        "Correct the parameters in samconfig.toml, then run sam deploy (docs/parameters.md).",
+    ))
 }
 
 async fn version<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
@@ -106,14 +123,24 @@ async fn flow<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     if paused.is_empty() {
         return Ok(Seen::ok("all functions work"));
     }
-    let commands: Vec<String> = paused.iter().map(|name| format!("till resume {name}")).collect();
-    Ok(Seen::fail(format!("paused: {}", paused.join(", ")), commands.join("; ")))
+    let commands: Vec<String> = paused
+        .iter()
+        .map(|name| format!("till resume {name}"))
+        .collect();
+    Ok(Seen::fail(
+        format!("paused: {}", paused.join(", ")),
+        commands.join("; "),
+    ))
 }
 
 /// Lines of the log with one of these outcomes, within an hour.
 async fn outcomes<B: Backend>(on: &Context<'_, B>, wanted: &[&str]) -> Result<Vec<Value>, Error> {
-    let any: Vec<String> = wanted.iter().map(|outcome| format!("($.outcome = \"{outcome}\")")).collect();
+    let any: Vec<String> = wanted
+        .iter()
+        .map(|outcome| format!("($.outcome = \"{outcome}\")"))
+        .collect();
     let query = LogQuery {
+        gateway: false,
         pattern: format!("{{ {} }}", any.join(" || ")),
         since: on.now - 1.hour(),
         before: on.now + 1.minute(),
@@ -124,7 +151,11 @@ async fn outcomes<B: Backend>(on: &Context<'_, B>, wanted: &[&str]) -> Result<Ve
         let outcome = fields.get("outcome").and_then(Value::as_str);
         outcome.is_some_and(|outcome| wanted.contains(&outcome))
     };
-    Ok(lines.into_iter().map(|line| line.fields).filter(is_wanted).collect())
+    Ok(lines
+        .into_iter()
+        .map(|line| line.fields)
+        .filter(is_wanted)
+        .collect())
 }
 
 async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
@@ -133,7 +164,12 @@ async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         return Ok(Seen::ok("no failed start within an hour"));
     };
     let field = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or("unknown");
-    let says = format!("{} {}: {}", field("function"), field("outcome"), field("reason"));
+    let says = format!(
+        "{} {}: {}",
+        field("function"),
+        field("outcome"),
+        field("reason")
+    );
     let cure = if field("outcome") == "panic" {
         "This is a defect of the bundle: report the line (till logs)."
     } else {
@@ -144,14 +180,19 @@ async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 
 async fn topic<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let stack = on.stack;
-    let recipient = stack.parameter("AlarmTopicArn").or(stack.parameter("AlarmEmail"));
+    let recipient = stack
+        .parameter("AlarmTopicArn")
+        .or(stack.parameter("AlarmEmail"));
     Ok(match recipient {
         Some(_) => Seen::ok("alarms have a recipient"),
         None if stack.mode == Mode::Live => Seen::fail(
             "no one receives the alarms",
             "Set AlarmEmail or AlarmTopicArn in samconfig.toml, then run sam deploy.",
         ),
-        None => Seen::warn("no one receives the alarms", "Set AlarmEmail in samconfig.toml before you go live."),
+        None => Seen::warn(
+            "no one receives the alarms",
+            "Set AlarmEmail in samconfig.toml before you go live.",
+        ),
     })
 }
 
@@ -169,15 +210,25 @@ async fn subscriber<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         ),
         (0, 0) => Seen::fail(
             "the topic of the alarms has no subscription",
-            format!("aws sns subscribe --protocol email --notification-endpoint ADDRESS --topic-arn {topic}"),
+            format!(
+                "aws sns subscribe --protocol email --notification-endpoint ADDRESS --topic-arn {topic}"
+            ),
         ),
     })
 }
 
 async fn alarms_on<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let alarms = on.backend.platform().alarms().await?;
-    let silent: Vec<&str> = alarms.iter().filter(|alarm| !alarm.notifies).map(|alarm| &*alarm.name).collect();
-    let has_recipient = on.stack.parameter("AlarmTopicArn").or(on.stack.parameter("AlarmEmail")).is_some();
+    let silent: Vec<&str> = alarms
+        .iter()
+        .filter(|alarm| !alarm.notifies)
+        .map(|alarm| &*alarm.name)
+        .collect();
+    let has_recipient = on
+        .stack
+        .parameter("AlarmTopicArn")
+        .or(on.stack.parameter("AlarmEmail"))
+        .is_some();
     if silent.is_empty() || !has_recipient {
         return Ok(Seen::ok(count(alarms.len(), "alarm")));
     }
@@ -189,10 +240,16 @@ async fn alarms_on<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 
 async fn ringing<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let alarms = on.backend.platform().alarms().await?;
-    let ringing: Vec<&Alarm> = alarms.iter().filter(|alarm| alarm.state == "ALARM").collect();
+    let ringing: Vec<&Alarm> = alarms
+        .iter()
+        .filter(|alarm| alarm.state == "ALARM")
+        .collect();
     if ringing.is_empty() {
         return Ok(Seen::ok("no alarm rings"));
     }
     let names: Vec<&str> = ringing.iter().map(|alarm| &*alarm.name).collect();
-    Ok(Seen::warn(format!("in alarm: {}", names.join(", ")), "docs/operations.md has a section for each; till status."))
+    Ok(Seen::warn(
+        format!("in alarm: {}", names.join(", ")),
+        "docs/operations.md has a section for each; till status.",
+    ))
 }

@@ -29,7 +29,10 @@ fn worst(all: Vec<Seen>, good: &str) -> Seen {
         Status::Warn => 1,
         Status::Ok | Status::Skipped => 0,
     };
-    all.into_iter().max_by_key(rank).filter(|seen| seen.status != Status::Ok).unwrap_or_else(|| Seen::ok(good))
+    all.into_iter()
+        .max_by_key(rank)
+        .filter(|seen| seen.status != Status::Ok)
+        .unwrap_or_else(|| Seen::ok(good))
 }
 
 async fn webhook<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
@@ -38,12 +41,17 @@ async fn webhook<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         let name = secret_name(provider, SecretKind::Webhook);
         let put = format!("till secrets put webhook --provider {provider}");
         let Some(document) = on.backend.platform().secret(name).await? else {
-            all.push(Seen::fail(format!("{name} has no value: intake cannot start"), put));
+            all.push(Seen::fail(
+                format!("{name} has no value: intake cannot start"),
+                put,
+            ));
             continue;
         };
         let secrets = webhook_secrets(&document);
         let adapter = providers::unconnected(provider).map_err(Error::usage)?;
-        let wrong = secrets.iter().find_map(|secret| adapter.signing_key(secret).err());
+        let wrong = secrets
+            .iter()
+            .find_map(|secret| adapter.signing_key(secret).err());
         all.push(match (secrets.len(), wrong) {
             (0, _) => Seen::fail(format!("{name} has no list webhook_secrets"), put),
             (_, Some(error)) => Seen::fail(format!("{name}: {error}"), put),
@@ -64,11 +72,19 @@ async fn key<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         let put = format!("till secrets put api-key --provider {provider}");
         let document = on.backend.platform().secret(name).await?;
         all.push(match document.as_ref().map(api_key) {
-            None => Seen::fail(format!("{name} has no value: fulfillment cannot start"), put),
+            None => Seen::fail(
+                format!("{name} has no value: fulfillment cannot start"),
+                put,
+            ),
             Some(None) => Seen::fail(format!("{name} has no text api_key"), put),
             Some(Some(key)) => match check_key(provider, &key, on.stack.mode) {
                 Ok(()) => Seen::ok("it fits"),
-                Err(error) => Seen::fail(format!("{name}: {}", error.what), format!("{} {put}", error.cure.unwrap_or_default()).trim().to_owned()),
+                Err(error) => Seen::fail(
+                    format!("{name}: {}", error.what),
+                    format!("{} {put}", error.cure.unwrap_or_default())
+                        .trim()
+                        .to_owned(),
+                ),
             },
         });
     }
@@ -78,9 +94,18 @@ async fn key<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 /// The lists that the functions read.
 fn lists(provider: &str) -> &'static [&'static str] {
     if provider == "flint" {
-        &["/v1/orders?limit=1", "/v1/refunds?limit=1", "/v1/subscriptions?limit=1"]
+        &[
+            "/v1/orders?limit=1",
+            "/v1/refunds?limit=1",
+            "/v1/subscriptions?limit=1",
+        ]
     } else {
-        &["/v1/checkout/sessions?limit=1", "/v1/refunds?limit=1", "/v1/subscriptions?limit=1", "/v1/invoices?limit=1"]
+        &[
+            "/v1/checkout/sessions?limit=1",
+            "/v1/refunds?limit=1",
+            "/v1/subscriptions?limit=1",
+            "/v1/invoices?limit=1",
+        ]
     }
 }
 
@@ -116,7 +141,10 @@ async fn reach<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
             });
         }
     }
-    Ok(worst(all, "each provider answers, and the key may read its lists"))
+    Ok(worst(
+        all,
+        "each provider answers, and the key may read its lists",
+    ))
 }
 
 /// Posts an unsigned body: intake refuses it, and nothing is called. It counts as one refused request.
@@ -124,17 +152,34 @@ async fn url<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let mut all = Vec::new();
     for provider in on.stack.providers() {
         let Some(url) = on.stack.webhook_url(provider) else {
-            all.push(Seen::fail(format!("the stack has no webhook URL of {provider}"), "sam deploy"));
+            all.push(Seen::fail(
+                format!("the stack has no webhook URL of {provider}"),
+                "sam deploy",
+            ));
             continue;
         };
         let headers = [("content-type".to_owned(), "application/json".to_owned())];
-        all.push(match on.backend.platform().post(url, &headers, b"{}").await {
-            Err(error) => Seen::fail(format!("{url} is not reachable: {}", error.what), "Check the network; else sam deploy."),
-            Ok(400 | 401) => Seen::ok("intake refuses an unsigned request"),
-            Ok(404 | 403) => Seen::fail(format!("{url}: API Gateway has no such route"), "sam deploy"),
-            Ok(status @ 500..) => Seen::fail(format!("{url} answers {status}: intake does not start"), "till doctor function.start"),
-            Ok(status) => Seen::warn(format!("{url} answers {status} to an unsigned request"), "till logs --function intake"),
-        });
+        all.push(
+            match on.backend.platform().post(url, &headers, b"{}").await {
+                Err(error) => Seen::fail(
+                    format!("{url} is not reachable: {}", error.what),
+                    "Check the network; else sam deploy.",
+                ),
+                Ok(400 | 401) => Seen::ok("intake refuses an unsigned request"),
+                Ok(404 | 403) => Seen::fail(
+                    format!("{url}: API Gateway has no such route"),
+                    "sam deploy",
+                ),
+                Ok(status @ 500..) => Seen::fail(
+                    format!("{url} answers {status}: intake does not start"),
+                    "till doctor function.start",
+                ),
+                Ok(status) => Seen::warn(
+                    format!("{url} answers {status} to an unsigned request"),
+                    "till logs --function intake",
+                ),
+            },
+        );
     }
     Ok(worst(all, "intake refuses an unsigned request"))
 }
@@ -142,7 +187,9 @@ async fn url<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 async fn arrives<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let delivery = last_line(on, "intake", &["accepted", "duplicate"]).await?;
     let reconciled = last_line(on, "reconcile", &["reconciled"]).await?;
-    let missing = reconciled.and_then(|line| line.fields.get("missing")?.as_u64()).unwrap_or_default();
+    let missing = reconciled
+        .and_then(|line| line.fields.get("missing")?.as_u64())
+        .unwrap_or_default();
     Ok(match (delivery, missing) {
         (_, 1..) => Seen::fail(
             format!("reconcile recovered {missing} events that no webhook brought"),
@@ -162,13 +209,20 @@ async fn verifies<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let Some(line) = refused else {
         return Ok(Seen::ok("nothing refused within a day"));
     };
-    let reason = line.fields.get("reason").and_then(Value::as_str).unwrap_or("unknown");
+    let reason = line
+        .fields
+        .get("reason")
+        .and_then(Value::as_str)
+        .unwrap_or("unknown");
     // Our own check above makes one.
     if reason.contains("headers missing") {
         return Ok(Seen::ok("only unsigned requests refused"));
     }
     Ok(Seen::warn(
-        format!("a signed request was refused {} ago: {reason}", time::age(line.at, on.now)),
+        format!(
+            "a signed request was refused {} ago: {reason}",
+            time::age(line.at, on.now)
+        ),
         "If it came from the provider, a signing secret was rotated there only: till secrets rotate",
     ))
 }

@@ -33,10 +33,17 @@ pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
 }
 
 async fn parked<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
-    let parked = on.backend.store().count_events(EventState::Parked, MOST).await?;
+    let parked = on
+        .backend
+        .store()
+        .count_events(EventState::Parked, MOST)
+        .await?;
     Ok(match parked {
         0 => Seen::ok("no event is parked"),
-        parked => Seen::warn(format!("{} parked for a person", count(parked, "event")), "till events"),
+        parked => Seen::warn(
+            format!("{} parked for a person", count(parked, "event")),
+            "till events",
+        ),
     })
 }
 
@@ -46,7 +53,10 @@ async fn mails<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let failed = store.count_receipts(ReceiptStatus::Failed, MOST).await?;
     Ok(match held + failed {
         0 => Seen::ok("no mail waits for a person"),
-        _ => Seen::warn(format!("{held} mails held, {failed} failed"), "till mail list"),
+        _ => Seen::warn(
+            format!("{held} mails held, {failed} failed"),
+            "till mail list",
+        ),
     })
 }
 
@@ -63,7 +73,11 @@ async fn late<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 
 async fn letters<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let mut full = Vec::new();
-    for (hop, name) in [(Hop::Fulfillment, "fulfillment"), (Hop::Receipts, "receipts"), (Hop::Feedback, "feedback")] {
+    for (hop, name) in [
+        (Hop::Fulfillment, "fulfillment"),
+        (Hop::Receipts, "receipts"),
+        (Hop::Feedback, "feedback"),
+    ] {
         let depth = on.backend.letters(hop).depth().await?;
         if depth > 0 {
             full.push((name, depth));
@@ -72,9 +86,21 @@ async fn letters<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     if full.is_empty() {
         return Ok(Seen::ok("no dead letters"));
     }
-    let says: Vec<String> = full.iter().map(|(name, depth)| format!("{depth} of {name}")).collect();
-    let cure: Vec<String> = full.iter().map(|(name, _)| format!("till redrive {name} --dry-run")).collect();
-    Ok(Seen::fail(format!("dead letters: {}; each expires after 14 days", says.join(", ")), cure.join("; ")))
+    let says: Vec<String> = full
+        .iter()
+        .map(|(name, depth)| format!("{depth} of {name}"))
+        .collect();
+    let cure: Vec<String> = full
+        .iter()
+        .map(|(name, _)| format!("till redrive {name} --dry-run"))
+        .collect();
+    Ok(Seen::fail(
+        format!(
+            "dead letters: {}; each expires after 14 days",
+            says.join(", ")
+        ),
+        cure.join("; "),
+    ))
 }
 
 async fn short<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
@@ -82,7 +108,15 @@ async fn short<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     Ok(match open.first() {
         None => Seen::ok("no paid order waits for stock"),
         Some(first) => Seen::warn(
-            format!("{} for missing stock, the oldest for {}", if open.len() == 1 { "1 order waits".to_owned() } else { format!("{} orders wait", open.len()) }, time::age(first.moved_at, on.now)),
+            format!(
+                "{} for missing stock, the oldest for {}",
+                if open.len() == 1 {
+                    "1 order waits".to_owned()
+                } else {
+                    format!("{} orders wait", open.len())
+                },
+                time::age(first.moved_at, on.now)
+            ),
             format!("till stock show {}", first.sku),
         ),
     })
@@ -110,7 +144,10 @@ async fn ran<B: Backend>(
         Some(line) if on.now.duration_since(line.at) <= within => {
             Seen::ok(format!("ran {} ago", time::age(line.at, on.now)))
         }
-        Some(line) => Seen::fail(format!("{function} ran {} ago", time::age(line.at, on.now)), cure),
+        Some(line) => Seen::fail(
+            format!("{function} ran {} ago", time::age(line.at, on.now)),
+            cure,
+        ),
         None => Seen::fail(format!("{function} did not run within a day"), cure),
     })
 }

@@ -42,10 +42,13 @@ where
     R: std::fmt::Debug,
 {
     let what = format!("{service}: {}", text(error));
-    let code = error.as_service_error().and_then(|error| error.meta().code());
+    let code = error
+        .as_service_error()
+        .and_then(|error| error.meta().code());
     if code.is_some_and(|code| DENIED.contains(&code)) {
-        return Error::new(Exit::Denied, what)
-            .cured_by("Sign in (aws sso login), choose a profile (--profile), or ask for the permission.");
+        return Error::new(Exit::Denied, what).cured_by(
+            "Sign in (aws sso login), choose a profile (--profile), or ask for the permission.",
+        );
     }
     if error.as_service_error().is_some() {
         return Error::new(Exit::Failed, what);

@@ -4,8 +4,8 @@ use super::failure::error;
 use crate::{
     args::SecretKind,
     backend::{
-        Alarm, ApiAnswer, ApiRequest, Asked, Flow, Function, Identity, LogLine, LogQuery, MailAccount, Platform,
-        SecretText, Stack,
+        Alarm, ApiAnswer, ApiRequest, Asked, Flow, Function, Identity, LogLine, LogQuery,
+        MailAccount, Platform, SecretText, Stack,
     },
     error::{Error, Exit},
 };
@@ -42,13 +42,26 @@ impl AwsPlatform {
     pub(super) fn new(config: &SdkConfig, stack: &Stack) -> Self {
         // The SDK's client and reqwest each bring a provider, unless one is installed for the process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(15)).build().ok();
-        let long = TimeoutConfig::builder().operation_timeout(Duration::from_mins(6)).build();
-        let patient = config.to_builder().timeout_config(long).retry_config(RetryConfig::disabled()).build();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(15))
+            .build()
+            .ok();
+        let long = TimeoutConfig::builder()
+            .operation_timeout(Duration::from_mins(6))
+            .build();
+        let patient = config
+            .to_builder()
+            .timeout_config(long)
+            .retry_config(RetryConfig::disabled())
+            .build();
         let concurrency = stack.number("IntakeReservedConcurrency", -1);
         Self {
             resources: stack.resources.clone(),
-            api_urls: stack.providers().into_iter().map(|of| (of, stack.api_url(of).to_owned())).collect(),
+            api_urls: stack
+                .providers()
+                .into_iter()
+                .map(|of| (of, stack.api_url(of).to_owned()))
+                .collect(),
             intake_concurrency: i32::try_from(concurrency).ok().filter(|number| *number > 0),
             sts: aws_sdk_sts::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
@@ -68,22 +81,31 @@ impl AwsPlatform {
     }
 
     fn http(&self) -> Result<&reqwest::Client, Error> {
-        self.http.as_ref().ok_or_else(|| Error::new(Exit::Failed, "no HTTP client can be made"))
+        self.http
+            .as_ref()
+            .ok_or_else(|| Error::new(Exit::Failed, "no HTTP client can be made"))
     }
 
     /// The mapping of a queue to its function, and its state.
     async fn mapping(&self, function: Function) -> Result<(String, String), Error> {
         let list = self.lambda.list_event_source_mappings();
-        let list = list.function_name(self.resource(function.logical_id())?).send().await;
+        let list = list
+            .function_name(self.resource(function.logical_id())?)
+            .send()
+            .await;
         let list = list.map_err(|failed| error("Lambda", &failed))?;
         let mapping = list.event_source_mappings().first();
-        let part = mapping.and_then(|mapping| Some((mapping.uuid()?.to_owned(), mapping.state()?.to_owned())));
+        let part = mapping
+            .and_then(|mapping| Some((mapping.uuid()?.to_owned(), mapping.state()?.to_owned())));
         part.ok_or_else(|| Error::not_found(format!("{} has no queue", function.name())))
     }
 
     async fn reserved(&self, function: Function) -> Result<Option<i32>, Error> {
         let asked = self.lambda.get_function_concurrency();
-        let asked = asked.function_name(self.resource(function.logical_id())?).send().await;
+        let asked = asked
+            .function_name(self.resource(function.logical_id())?)
+            .send()
+            .await;
         let asked = asked.map_err(|failed| error("Lambda", &failed))?;
         Ok(asked.reserved_concurrent_executions())
     }
@@ -99,7 +121,10 @@ impl AwsPlatform {
 }
 
 fn has_queue(function: Function) -> bool {
-    matches!(function, Function::Fulfillment | Function::Receipts | Function::Feedback)
+    matches!(
+        function,
+        Function::Fulfillment | Function::Receipts | Function::Feedback
+    )
 }
 
 /// A line of the log. Lambda's own lines are no JSON.
@@ -117,7 +142,10 @@ fn time(at: Option<&aws_sdk_sts::primitives::DateTime>) -> Option<Timestamp> {
 
 /// An error of a request. Its text has no URL, which may hold an address.
 fn http_error(what: &str, error: reqwest::Error) -> Error {
-    Error::new(Exit::Unavailable, format!("{what}: {}", error.without_url()))
+    Error::new(
+        Exit::Unavailable,
+        format!("{what}: {}", error.without_url()),
+    )
 }
 
 impl Platform for AwsPlatform {
@@ -134,10 +162,15 @@ impl Platform for AwsPlatform {
 
     fn log_lines<'a>(&'a self, query: &'a LogQuery) -> Asked<'a, Vec<LogLine>> {
         Box::pin(async move {
+            let group = if query.gateway {
+                "WebhookLogGroup"
+            } else {
+                "FunctionLogGroup"
+            };
             let find = self
                 .logs
                 .filter_log_events()
-                .log_group_name(self.resource("FunctionLogGroup")?)
+                .log_group_name(self.resource(group)?)
                 .start_time(query.since.as_millisecond())
                 .end_time(query.before.as_millisecond())
                 .set_filter_pattern((!query.pattern.is_empty()).then(|| query.pattern.clone()));
@@ -158,13 +191,22 @@ impl Platform for AwsPlatform {
 
     fn invoke(&self, function: Function) -> Asked<'_, ()> {
         Box::pin(async move {
-            let run = self.patient.invoke().function_name(self.resource(function.logical_id())?);
-            let run = run.payload(aws_sdk_lambda::primitives::Blob::new("{}")).send().await;
+            let run = self
+                .patient
+                .invoke()
+                .function_name(self.resource(function.logical_id())?);
+            let run = run
+                .payload(aws_sdk_lambda::primitives::Blob::new("{}"))
+                .send()
+                .await;
             let run = run.map_err(|failed| error("Lambda", &failed))?;
             match run.function_error() {
                 None => Ok(()),
-                Some(kind) => Err(Error::new(Exit::Failed, format!("{} failed: {kind}", function.name()))
-                    .cured_by(format!("till logs --function {}", function.name()))),
+                Some(kind) => Err(Error::new(
+                    Exit::Failed,
+                    format!("{} failed: {kind}", function.name()),
+                )
+                .cured_by(format!("till logs --function {}", function.name()))),
             }
         })
     }
@@ -189,10 +231,21 @@ impl Platform for AwsPlatform {
             let name = self.resource(function.logical_id())?;
             if has_queue(function) {
                 let (uuid, _) = self.mapping(function).await?;
-                let change = self.lambda.update_event_source_mapping().uuid(uuid).enabled(runs).send().await;
+                let change = self
+                    .lambda
+                    .update_event_source_mapping()
+                    .uuid(uuid)
+                    .enabled(runs)
+                    .send()
+                    .await;
                 return change.map(drop).map_err(|failed| error("Lambda", &failed));
             }
-            let reserved = if runs { self.intake_concurrency.filter(|_| function == Function::Intake) } else { Some(0) };
+            let reserved = if runs {
+                self.intake_concurrency
+                    .filter(|_| function == Function::Intake)
+            } else {
+                Some(0)
+            };
             match reserved {
                 Some(number) => {
                     let put = self.lambda.put_function_concurrency().function_name(name);
@@ -200,7 +253,12 @@ impl Platform for AwsPlatform {
                     put.map(drop).map_err(|failed| error("Lambda", &failed))
                 }
                 None => {
-                    let delete = self.lambda.delete_function_concurrency().function_name(name).send().await;
+                    let delete = self
+                        .lambda
+                        .delete_function_concurrency()
+                        .function_name(name)
+                        .send()
+                        .await;
                     delete.map(drop).map_err(|failed| error("Lambda", &failed))
                 }
             }
@@ -216,14 +274,21 @@ impl Platform for AwsPlatform {
                 .map(|(logical, physical)| (&**physical, &**logical))
                 .collect();
             let names: Vec<String> = ours.keys().map(|name| (*name).to_owned()).collect();
-            let found = self.alarms.describe_alarms().set_alarm_names(Some(names)).max_records(100).send().await;
+            let found = self
+                .alarms
+                .describe_alarms()
+                .set_alarm_names(Some(names))
+                .max_records(100)
+                .send()
+                .await;
             let found = found.map_err(|failed| error("CloudWatch", &failed))?;
             let alarm = |alarm: &aws_sdk_cloudwatch::types::MetricAlarm| {
                 Some(Alarm {
                     name: (*ours.get(alarm.alarm_name()?)?).to_owned(),
                     state: alarm.state_value()?.as_str().to_owned(),
                     since: time(alarm.state_updated_timestamp()),
-                    notifies: alarm.actions_enabled().unwrap_or(true) && !alarm.alarm_actions().is_empty(),
+                    notifies: alarm.actions_enabled().unwrap_or(true)
+                        && !alarm.alarm_actions().is_empty(),
                 })
             };
             Ok(found.metric_alarms().iter().filter_map(alarm).collect())
@@ -232,7 +297,12 @@ impl Platform for AwsPlatform {
 
     fn secret<'a>(&'a self, name: &'a str) -> Asked<'a, Option<SecretText>> {
         Box::pin(async move {
-            let read = self.secrets.get_secret_value().secret_id(self.resource(name)?).send().await;
+            let read = self
+                .secrets
+                .get_secret_value()
+                .secret_id(self.resource(name)?)
+                .send()
+                .await;
             match read {
                 Ok(found) => Ok(found.secret_string().map(|text| SecretText {
                     text: text.to_owned(),
@@ -240,7 +310,9 @@ impl Platform for AwsPlatform {
                     changed_at: time(found.created_date()),
                 })),
                 Err(failed)
-                    if failed.as_service_error().is_some_and(|failed| failed.is_resource_not_found_exception()) =>
+                    if failed
+                        .as_service_error()
+                        .is_some_and(|failed| failed.is_resource_not_found_exception()) =>
                 {
                     Ok(None)
                 }
@@ -251,18 +323,31 @@ impl Platform for AwsPlatform {
 
     fn put_secret<'a>(&'a self, name: &'a str, text: &'a str) -> Asked<'a, ()> {
         Box::pin(async move {
-            let put = self.secrets.put_secret_value().secret_id(self.resource(name)?);
+            let put = self
+                .secrets
+                .put_secret_value()
+                .secret_id(self.resource(name)?);
             let put = put.secret_string(text).send().await;
-            put.map(drop).map_err(|failed| error("Secrets Manager", &failed))
+            put.map(drop)
+                .map_err(|failed| error("Secrets Manager", &failed))
         })
     }
 
     fn is_verified<'a>(&'a self, identity: &'a str) -> Asked<'a, Option<bool>> {
         Box::pin(async move {
-            let found = self.ses.get_email_identity().email_identity(identity).send().await;
+            let found = self
+                .ses
+                .get_email_identity()
+                .email_identity(identity)
+                .send()
+                .await;
             match found {
                 Ok(found) => Ok(Some(found.verified_for_sending_status())),
-                Err(failed) if failed.as_service_error().is_some_and(|failed| failed.is_not_found_exception()) => {
+                Err(failed)
+                    if failed
+                        .as_service_error()
+                        .is_some_and(|failed| failed.is_not_found_exception()) =>
+                {
                     Ok(None)
                 }
                 Err(failed) => Err(error("SES", &failed)),
@@ -287,10 +372,19 @@ impl Platform for AwsPlatform {
 
     fn unsuppress<'a>(&'a self, email: &'a str) -> Asked<'a, bool> {
         Box::pin(async move {
-            let removed = self.ses.delete_suppressed_destination().email_address(email).send().await;
+            let removed = self
+                .ses
+                .delete_suppressed_destination()
+                .email_address(email)
+                .send()
+                .await;
             match removed {
                 Ok(_) => Ok(true),
-                Err(failed) if failed.as_service_error().is_some_and(|failed| failed.is_not_found_exception()) => {
+                Err(failed)
+                    if failed
+                        .as_service_error()
+                        .is_some_and(|failed| failed.is_not_found_exception()) =>
+                {
                     Ok(false)
                 }
                 Err(failed) => Err(error("SES", &failed)),
@@ -300,10 +394,17 @@ impl Platform for AwsPlatform {
 
     fn subscriptions<'a>(&'a self, topic: &'a str) -> Asked<'a, (usize, usize)> {
         Box::pin(async move {
-            let list = self.sns.list_subscriptions_by_topic().topic_arn(topic).send().await;
+            let list = self
+                .sns
+                .list_subscriptions_by_topic()
+                .topic_arn(topic)
+                .send()
+                .await;
             let list = list.map_err(|failed| error("SNS", &failed))?;
             let all = list.subscriptions();
-            let is_open = |of: &&aws_sdk_sns::types::Subscription| of.subscription_arn() == Some("PendingConfirmation");
+            let is_open = |of: &&aws_sdk_sns::types::Subscription| {
+                of.subscription_arn() == Some("PendingConfirmation")
+            };
             let open = all.iter().filter(is_open).count();
             Ok((all.len() - open, open))
         })
@@ -312,7 +413,9 @@ impl Platform for AwsPlatform {
     fn call_provider(&self, request: ApiRequest) -> Asked<'_, ApiAnswer> {
         Box::pin(async move {
             let base = self.api_urls.get(request.provider);
-            let base = base.ok_or_else(|| Error::usage(format!("this stack does not serve {}", request.provider)))?;
+            let base = base.ok_or_else(|| {
+                Error::usage(format!("this stack does not serve {}", request.provider))
+            })?;
             let url = format!("{}{}", base.trim_end_matches('/'), request.path);
             let method = reqwest::Method::from_bytes(request.method.as_bytes())
                 .map_err(|_| Error::usage("no such HTTP method"))?;
@@ -321,7 +424,10 @@ impl Platform for AwsPlatform {
             if let Some(body) = &request.body {
                 call = call.json(body);
             }
-            let answer = call.send().await.map_err(|failed| http_error(request.provider, failed))?;
+            let answer = call
+                .send()
+                .await
+                .map_err(|failed| http_error(request.provider, failed))?;
             let status = answer.status().as_u16();
             let body = answer.json().await.unwrap_or(Value::Null);
             Ok(ApiAnswer { status, body })
@@ -339,7 +445,10 @@ impl Platform for AwsPlatform {
             for (name, value) in headers {
                 call = call.header(name, value);
             }
-            let answer = call.send().await.map_err(|failed| http_error("the webhook URL", failed))?;
+            let answer = call
+                .send()
+                .await
+                .map_err(|failed| http_error("the webhook URL", failed))?;
             Ok(answer.status().as_u16())
         })
     }

@@ -85,7 +85,11 @@ pub fn items(known: Known<'_>, now: Timestamp) -> Vec<Item> {
     let mut items = disputes(rows);
     items.extend(refunds(rows));
     items.extend(known.open.iter().map(event));
-    items.extend(rows.receipts.iter().filter_map(|receipt| mail(rows, receipt, now)));
+    items.extend(
+        rows.receipts
+            .iter()
+            .filter_map(|receipt| mail(rows, receipt, now)),
+    );
     items.extend(goods(rows));
     items.extend(order(rows));
     items
@@ -118,11 +122,15 @@ fn disputes(rows: &Rows) -> Vec<Item> {
             ),
             DisputeStage::Lost => (
                 "dispute_lost",
-                format!("The dispute of {amount} is lost: the money is gone. Stock and mails are unchanged."),
+                format!(
+                    "The dispute of {amount} is lost: the money is gone. Stock and mails are unchanged."
+                ),
             ),
             DisputeStage::Won => continue,
         };
-        let due_by = facts.due_by.filter(|_| dispute.stage() == DisputeStage::Open);
+        let due_by = facts
+            .due_by
+            .filter(|_| dispute.stage() == DisputeStage::Open);
         items.push(Item {
             due_by,
             ..item("dispute", id, class, text)
@@ -141,7 +149,8 @@ fn refunds(rows: &Rows) -> Vec<Item> {
         })
         .collect();
     let unclear = rows.order.refunds.iter();
-    let unclear = unclear.filter(|(_, refund)| refund.succeeded && refund.facts.value.goods_unclear);
+    let unclear =
+        unclear.filter(|(_, refund)| refund.succeeded && refund.facts.value.goods_unclear);
     items.extend(unclear.map(|(id, _)| {
         let text = "The goods in this refund's metadata are not understood, so nothing is restocked. Count what came back.";
         item("refund", id, "restock_unclear", text).then("till stock receive SKU UNITS")
@@ -154,7 +163,9 @@ fn event(event: &domain::delivery::stored_event::StoredEvent) -> Item {
     let kind = event.event_type.as_deref().unwrap_or("an unreadable event");
     let reason = event.reason.as_deref().unwrap_or("no reason is noted");
     if event.state == EventState::Parked {
-        let class = event.class.map_or("parked", domain::values::class::Class::as_str);
+        let class = event
+            .class
+            .map_or("parked", domain::values::class::Class::as_str);
         let text = format!("{kind} waits for a person: {reason}.");
         return item("event", id, class, text).then(format!("till why {id}"));
     }
@@ -211,7 +222,10 @@ fn mail(rows: &Rows, receipt: &Receipt, now: Timestamp) -> Option<Item> {
 
 /// True if the last failure of the address is permanent.
 fn is_permanent(receipt: &Receipt) -> bool {
-    receipt.mails.values().any(|MailHistory { bounced_at, .. }| bounced_at.is_some())
+    receipt
+        .mails
+        .values()
+        .any(|MailHistory { bounced_at, .. }| bounced_at.is_some())
 }
 
 fn bounced(rows: &Rows, receipt: &Receipt) -> Item {
@@ -237,7 +251,10 @@ fn failed(rows: &Rows, receipt: &Receipt) -> Item {
         domain::receipt::ReceiptState::Failed { reason } => reason.as_str(),
         _ => "no reason is noted",
     };
-    let text = format!("The {name} cannot be sent: {reason}. {}", correct(rows, receipt));
+    let text = format!(
+        "The {name} cannot be sent: {reason}. {}",
+        correct(rows, receipt)
+    );
     let resend = format!("till mail resend {id} --version {}", receipt.version);
     correction(rows, receipt, item("mail", id, "failed", text)).then(resend)
 }
@@ -288,7 +305,10 @@ fn goods(rows: &Rows) -> Vec<Item> {
         let level = rows.levels.iter().find(|level| level.sku == *sku)?;
         level.sold().map(Movement::short)
     };
-    let open = order.shortfalls.iter().filter(|short| short.filled_at.is_none());
+    let open = order
+        .shortfalls
+        .iter()
+        .filter(|short| short.filled_at.is_none());
     let mut items: Vec<Item> = open
         .map(|short| {
             let units = missing(&short.sku).unwrap_or(short.missing);
@@ -309,9 +329,11 @@ fn goods(rows: &Rows) -> Vec<Item> {
         } else {
             format!("{uncounted} lines of this order are")
         };
-        let text =
-            format!("{lines} not counted: map the product, or add a counter, and subtract this sale.");
-        items.push(item("stock", &order.order_id, "uncounted", text).then("till stock map KEY SKU"));
+        let text = format!(
+            "{lines} not counted: map the product, or add a counter, and subtract this sale."
+        );
+        items
+            .push(item("stock", &order.order_id, "uncounted", text).then("till stock map KEY SKU"));
     }
     items
 }
@@ -331,11 +353,15 @@ fn order(rows: &Rows) -> Vec<Item> {
         items.push(item("order", id, "held", text));
     }
     if order.state() == OrderState::PartlyPaid {
-        let text = format!("A part of the amount due is received. Capture or cancel the rest at {provider}.");
+        let text = format!(
+            "A part of the amount due is received. Capture or cancel the rest at {provider}."
+        );
         items.push(item("payment", id, "partly_paid", text));
     }
     for payment in &order.details.unclear_payments {
-        let text = format!("{provider} lists this payment in a form that is not understood. Compare it with the dashboard.");
+        let text = format!(
+            "{provider} lists this payment in a form that is not understood. Compare it with the dashboard."
+        );
         items.push(item("payment", payment, "payment_unclear", text));
     }
     if let Some(difference) = order.difference {
@@ -346,7 +372,9 @@ fn order(rows: &Rows) -> Vec<Item> {
         items.push(item("order", id, "amounts_differ", text));
     }
     for other in &order.same_reference {
-        let text = format!("Order {other} has the same order number and is paid too. Did the customer pay twice?");
+        let text = format!(
+            "Order {other} has the same order number and is paid too. Did the customer pay twice?"
+        );
         items.push(item("order", other, "second_order", text).then(format!("till order {other}")));
     }
     if order.lacks_customer() {

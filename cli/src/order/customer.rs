@@ -16,7 +16,11 @@ pub fn paragraph(view: &OrderView, zone: &TimeZone) -> String {
     if view.fulfilled_at.is_none() && view.money.received.minor > 0 {
         sentences.push("Your order is not released yet; we are looking into it.".to_owned());
     }
-    sentences.extend(view.mails.iter().filter_map(|mail| mail_sentence(mail.kind, mail)));
+    sentences.extend(
+        view.mails
+            .iter()
+            .filter_map(|mail| mail_sentence(mail.kind, mail)),
+    );
     for refund in &view.refunds {
         sentences.push(refund_sentence(refund, zone));
     }
@@ -45,7 +49,10 @@ fn payment(view: &OrderView, order: &str, placed: &str) -> String {
             money.received
         );
     }
-    format!("We received your payment of {} for {order} on {placed}.", money.received)
+    format!(
+        "We received your payment of {} for {order} on {placed}.",
+        money.received
+    )
 }
 
 fn mail_sentence(kind: &str, mail: &super::view::MailView) -> Option<String> {
@@ -59,16 +66,18 @@ fn mail_sentence(kind: &str, mail: &super::view::MailView) -> Option<String> {
         (_, Some("bounced")) | ("failed", _) => {
             format!("Our email with the {name} could not be delivered to your address.")
         }
-        ("sent", None) => format!("We sent the {name} to your email address; it may be in the spam folder."),
+        ("sent", None) => {
+            format!("We sent the {name} to your email address; it may be in the spam folder.")
+        }
         ("unsent" | "leased" | "held", _) => format!("The {name} is not sent yet."),
         _ => return None,
     })
 }
 
 fn refund_sentence(refund: &super::view::RefundView, zone: &TimeZone) -> String {
-    let on = refund.made_at.map_or_else(String::new, |at| {
-        format!(" on {}", time::day(at, zone))
-    });
+    let on = refund
+        .made_at
+        .map_or_else(String::new, |at| format!(" on {}", time::day(at, zone)));
     match &*refund.status {
         "succeeded" => format!(
             "We refunded {}{on}. Banks take some days to show it.",

@@ -9,9 +9,7 @@ use domain::{
     },
     fulfillment::read_set::ReadSet,
     sale::order::Order,
-    values::ids::{
-        CustomerId, EventId, OrderId, PaymentIntentId, ReceiptId, SubscriptionId,
-    },
+    values::ids::{CustomerId, EventId, OrderId, PaymentIntentId, ReceiptId, SubscriptionId},
 };
 
 /// The most orders that a search returns.
@@ -64,8 +62,17 @@ pub async fn find(store: &impl Store, text: &str) -> Result<Found, Error> {
 
 /// One joint read: an order, a payment, a receipt or a reference.
 async fn by_keys(store: &impl Store, text: &str) -> Result<Option<Found>, Error> {
-    let receipts = ["", "-order", "-refund", "-refund_failed", "-payment_failed", "-shipment"];
-    let receipts = receipts.iter().filter_map(|end| ReceiptId::new(format!("{text}{end}")).ok());
+    let receipts = [
+        "",
+        "-order",
+        "-refund",
+        "-refund_failed",
+        "-payment_failed",
+        "-shipment",
+    ];
+    let receipts = receipts
+        .iter()
+        .filter_map(|end| ReceiptId::new(format!("{text}{end}")).ok());
     let payment = PaymentIntentId::new(text).ok();
     let read_set = ReadSet {
         order: OrderId::new(text).ok(),
@@ -123,7 +130,10 @@ pub async fn orders_of_event(
                 ..ReadSet::default()
             };
             let links = store.read(&read_set).await?.links;
-            Ok(links.into_values().filter_map(|link| link.order_id).collect())
+            Ok(links
+                .into_values()
+                .filter_map(|link| link.order_id)
+                .collect())
         }
         Subject::Subscription(id) => of_subscription(store, &id).await,
         Subject::None => Ok(Vec::new()),
@@ -186,14 +196,14 @@ async fn by_customer(store: &impl Store, text: &str) -> Result<Found, Error> {
     Ok(Found::many(orders, "customer"))
 }
 
-async fn of_subscription(
-    store: &impl Store,
-    id: &SubscriptionId,
-) -> Result<Vec<OrderId>, Error> {
+async fn of_subscription(store: &impl Store, id: &SubscriptionId) -> Result<Vec<OrderId>, Error> {
     let Some(customer) = store.customer_of(id).await? else {
         return Ok(Vec::new());
     };
-    of_customer(store, &customer, |order| order.subscription_id.as_ref() == Some(id)).await
+    of_customer(store, &customer, |order| {
+        order.subscription_id.as_ref() == Some(id)
+    })
+    .await
 }
 
 /// The orders of a customer, the newest first.

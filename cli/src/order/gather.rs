@@ -89,7 +89,12 @@ pub fn sku(line: &OrderLine) -> Option<&Sku> {
 #[must_use]
 pub fn receipt_ids(order: &Order) -> Vec<ReceiptId> {
     let mut texts = vec![format!("{}-order", order.order_id)];
-    texts.extend(order.invoice_id.iter().map(|id| format!("{id}-payment_failed")));
+    texts.extend(
+        order
+            .invoice_id
+            .iter()
+            .map(|id| format!("{id}-payment_failed")),
+    );
     for id in order.refunds.keys() {
         texts.extend([format!("{id}-refund"), format!("{id}-refund_failed")]);
     }
@@ -109,7 +114,11 @@ pub async fn open_events(
     texts: &[&str],
 ) -> Result<Vec<StoredEvent>, Error> {
     let mut found = Vec::new();
-    for state in [EventState::Parked, EventState::Stored, EventState::Committed] {
+    for state in [
+        EventState::Parked,
+        EventState::Stored,
+        EventState::Committed,
+    ] {
         for id in events.open_events(state, OPEN_EVENTS).await? {
             let event = events.event(&id).await?;
             found.extend(event.filter(|event| names(&event.body, texts)));
@@ -122,6 +131,7 @@ pub async fn open_events(
 fn names(body: &[u8], texts: &[&str]) -> bool {
     texts.iter().any(|text| {
         let quoted = format!("\"{text}\"");
-        body.windows(quoted.len()).any(|part| part == quoted.as_bytes())
+        body.windows(quoted.len())
+            .any(|part| part == quoted.as_bytes())
     })
 }

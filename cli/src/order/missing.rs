@@ -58,9 +58,19 @@ pub async fn missing<B: Backend>(on: &Context<'_, B>, asked: &str) -> Result<Ans
     let is_parked = events.iter().any(|event| event.state == EventState::Parked);
     let data = Missing {
         asked: asked.to_owned(),
-        searched: ["orders", "order numbers", "payments", "mails and refunds", "events", "customers"],
+        searched: [
+            "orders",
+            "order numbers",
+            "payments",
+            "mails and refunds",
+            "events",
+            "customers",
+        ],
         likely: likely(&open, is_parked, at_provider.as_ref()),
-        commands: open.iter().map(|event| format!("till why {}", event.event_id)).collect(),
+        commands: open
+            .iter()
+            .map(|event| format!("till why {}", event.event_id))
+            .collect(),
         events: open,
         at_provider,
     };
@@ -95,13 +105,19 @@ fn likely(open: &[OpenEvent], is_parked: bool, at: Option<&AtProvider>) -> Strin
 /// Asks the provider about an id of its own. An answer that does not come is none.
 async fn ask_provider<B: Backend>(on: &Context<'_, B>, asked: &str) -> Option<AtProvider> {
     let (provider, path, member) = if asked.starts_with("fcs_") {
-        ("flex", format!("/v1/checkout/sessions/{asked}"), "checkout_session")
+        (
+            "flex",
+            format!("/v1/checkout/sessions/{asked}"),
+            "checkout_session",
+        )
     } else if asked.starts_with("ord_") {
         ("flint", format!("/v1/orders/{asked}"), "order")
     } else {
         return None;
     };
-    let is_plain = asked.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_plain = asked
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !is_plain || !on.stack.providers().contains(&provider) {
         return None;
     }
@@ -116,7 +132,11 @@ async fn ask_provider<B: Backend>(on: &Context<'_, B>, asked: &str) -> Option<At
         return None;
     }
     let body = answer.body.get(member).unwrap_or(&answer.body);
-    let word = |name: &str| body.get(name).and_then(|word| word.as_str()).map(str::to_owned);
+    let word = |name: &str| {
+        body.get(name)
+            .and_then(|word| word.as_str())
+            .map(str::to_owned)
+    };
     Some(AtProvider {
         provider,
         found: answer.status == 200,

@@ -38,7 +38,10 @@ fn head(view: &OrderView, zone: &TimeZone, width: usize) -> String {
             minor: money.received.minor - money.refunded.minor,
             ..money.received
         };
-        format!("Paid {}, refunded {}, net {net}.", money.received, money.refunded)
+        format!(
+            "Paid {}, refunded {}, net {net}.",
+            money.received, money.refunded
+        )
     } else {
         format!("Paid {} of {}.", money.received, money.due)
     };
@@ -77,7 +80,11 @@ fn attention(view: &OrderView, zone: &TimeZone, now: Timestamp, width: usize) ->
                 text,
                 " Respond by {} ({}).",
                 time::full(due, zone),
-                if left.is_negative() { "over".to_owned() } else { time::length(left) + " left" }
+                if left.is_negative() {
+                    "over".to_owned()
+                } else {
+                    time::length(left) + " left"
+                }
             );
         }
         out += &format!("\n{}", labeled(label, LABEL, &text, width));
@@ -174,7 +181,11 @@ fn facts(view: &OrderView, zone: &TimeZone, width: usize) -> String {
     for row in &view.access {
         out += &(access(row, zone, width) + "\n");
     }
-    if out.is_empty() { out } else { format!("\n{out}") }
+    if out.is_empty() {
+        out
+    } else {
+        format!("\n{out}")
+    }
 }
 
 /// One line about access.
@@ -196,7 +207,10 @@ pub fn access(row: &super::view::AccessView, zone: &TimeZone, width: usize) -> S
 fn timeline(view: &OrderView, zone: &TimeZone, width: usize) -> String {
     let mut out = String::new();
     let mut last = String::new();
-    let widest = view.timeline.iter().map(|entry| entry.actor.chars().count());
+    let widest = view
+        .timeline
+        .iter()
+        .map(|entry| entry.actor.chars().count());
     let actor = widest.max().unwrap_or_default().clamp(6, 16) + 2;
     for entry in &view.timeline {
         let day = time::day(entry.at, zone);

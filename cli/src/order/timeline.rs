@@ -179,13 +179,38 @@ pub fn mails(receipt: &Receipt) -> Vec<Entry> {
     };
     for history in receipt.mails.values() {
         add(history.sent_at, "mail", "mail_sent", format!("{name} sent"));
-        add(history.delivered_at, "SES", "mail_delivered", format!("{name} delivered"));
-        add(history.bounced_at, "SES", "mail_bounced", format!("{name} bounced (permanent)"));
-        add(history.returned_at, "SES", "mail_bounced", format!("{name} bounced"));
+        add(
+            history.delivered_at,
+            "SES",
+            "mail_delivered",
+            format!("{name} delivered"),
+        );
+        add(
+            history.bounced_at,
+            "SES",
+            "mail_bounced",
+            format!("{name} bounced (permanent)"),
+        );
+        add(
+            history.returned_at,
+            "SES",
+            "mail_bounced",
+            format!("{name} bounced"),
+        );
         let maybe = format!("{name} bounced, or an automatic answer");
         add(history.maybe_bounced_at, "SES", "mail_bounced", maybe);
-        add(history.complained_at, "SES", "mail_complained", format!("{name} reported as spam"));
-        add(history.rejected_at, "SES", "mail_rejected", format!("{name} rejected"));
+        add(
+            history.complained_at,
+            "SES",
+            "mail_complained",
+            format!("{name} reported as spam"),
+        );
+        add(
+            history.rejected_at,
+            "SES",
+            "mail_rejected",
+            format!("{name} rejected"),
+        );
     }
     if receipt.mails.is_empty() {
         match &receipt.state {
@@ -193,7 +218,12 @@ pub fn mails(receipt: &Receipt) -> Vec<Entry> {
                 add(Some(*sent_at), "mail", "mail_sent", format!("{name} sent"));
             }
             ReceiptState::Withdrawn { reason } => {
-                add(Some(receipt.created_at), "mail", "mail_withdrawn", format!("{name} withdrawn: {reason}"));
+                add(
+                    Some(receipt.created_at),
+                    "mail",
+                    "mail_withdrawn",
+                    format!("{name} withdrawn: {reason}"),
+                );
             }
             state => {
                 let text = format!("{name} queued, now {}", state.status());
@@ -209,7 +239,12 @@ pub fn mails(receipt: &Receipt) -> Vec<Entry> {
 fn noted(line: Option<&str>, thing: &str) -> Option<Entry> {
     let noted = note::read(line?)?;
     let what = noted.what.replacen(" it", &format!(" the {thing}"), 1);
-    Some(entry(noted.at, &noted.by, "operator", format!("{what}: {}", noted.why)))
+    Some(entry(
+        noted.at,
+        &noted.by,
+        "operator",
+        format!("{what}: {}", noted.why),
+    ))
 }
 
 /// The arrival of an event, and the last action on it.
@@ -220,7 +255,8 @@ pub fn event(event: &StoredEvent) -> Vec<Entry> {
         EventState::Parked => format!("{kind} received, now parked"),
         state => format!("{kind} received, now {state}"),
     };
-    let mut all = vec![entry(event.received_at, "intake", "delivery_received", text).of(&event.event_id)];
+    let mut all =
+        vec![entry(event.received_at, "intake", "delivery_received", text).of(&event.event_id)];
     all.extend(noted(event.note.as_deref(), "event").map(|entry| entry.of(&event.event_id)));
     all
 }
@@ -230,13 +266,25 @@ fn log_line(line: &LogLine) -> Option<Entry> {
     let field = |name: &str| line.fields.get(name).and_then(Value::as_str);
     let (function, outcome) = (field("function")?, field("outcome")?);
     let (actor, what, text) = match (function, outcome) {
-        ("intake", "accepted") => ("intake", "delivery_received", "delivery received".to_owned()),
-        ("intake", "duplicate") => ("intake", "delivery_repeated", "repeated delivery ignored".to_owned()),
+        ("intake", "accepted") => (
+            "intake",
+            "delivery_received",
+            "delivery received".to_owned(),
+        ),
+        ("intake", "duplicate") => (
+            "intake",
+            "delivery_repeated",
+            "repeated delivery ignored".to_owned(),
+        ),
         ("fulfillment", "duplicate") => ("till", "duplicate", "nothing left to do".to_owned()),
         ("fulfillment", "applied" | "fulfilled" | "parked" | "retry") => {
             let reason = field("reason").or(field("decision")).unwrap_or_default();
             let text = format!("{outcome}: {reason}");
-            ("till", "decided", text.trim_end_matches([' ', ':']).to_owned())
+            (
+                "till",
+                "decided",
+                text.trim_end_matches([' ', ':']).to_owned(),
+            )
         }
         _ => return None,
     };

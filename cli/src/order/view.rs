@@ -25,7 +25,10 @@ pub struct Amount {
     pub currency: Currency,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn code<S: serde::Serializer>(currency: &Currency, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(currency.code())
 }
@@ -196,11 +199,19 @@ pub fn view(known: Known<'_>, reveal: bool, now: Timestamp) -> OrderView {
         customer: customer(rows, reveal),
         money: money(rows, amount),
         payments: payments(rows),
-        lines: order.lines.iter().map(|of| line(of, rows, amount)).collect(),
+        lines: order
+            .lines
+            .iter()
+            .map(|of| line(of, rows, amount))
+            .collect(),
         refunds: refunds(rows),
         disputes: disputes(rows),
         mails: rows.receipts.iter().map(mail).collect(),
-        access: rows.entitlements.iter().map(|row| access(row, now)).collect(),
+        access: rows
+            .entitlements
+            .iter()
+            .map(|row| access(row, now))
+            .collect(),
         subscription: subscription(rows),
         open_items: attention::items(known, now),
         timeline: timeline::timeline(known),
@@ -325,7 +336,9 @@ fn mail(receipt: &Receipt) -> MailView {
         kind: receipt.kind.name(),
         status: receipt.state.status().to_string(),
         version: receipt.version,
-        failure: receipt.delivery_failure().map(|failure| failure.to_string()),
+        failure: receipt
+            .delivery_failure()
+            .map(|failure| failure.to_string()),
         reason,
     }
 }
@@ -346,9 +359,16 @@ fn subscription(rows: &Rows) -> Option<SubscriptionView> {
     let row = rows.subscription.as_ref()?;
     Some(SubscriptionView {
         subscription_id: row.subscription_id.to_string(),
-        status: row.snapshot.as_ref().map(|facts| facts.value.status.to_string()),
+        status: row
+            .snapshot
+            .as_ref()
+            .map(|facts| facts.value.status.to_string()),
         paid_through: row.paid_through,
         ended_at: row.ended_at,
-        products: row.current_products().iter().map(ToString::to_string).collect(),
+        products: row
+            .current_products()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     })
 }

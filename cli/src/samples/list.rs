@@ -155,7 +155,10 @@ pub const FLINT: List = samples!("flint":
 
 /// Inputs of single functions.
 pub const FUNCTIONS: List = &[
-    ("fulfillment", include_str!("../../../events/fulfillment.json")),
+    (
+        "fulfillment",
+        include_str!("../../../events/fulfillment.json"),
+    ),
     ("receipts", include_str!("../../../events/receipts.json")),
     ("feedback", include_str!("../../../events/feedback.json")),
     ("sweep", include_str!("../../../events/sweep.json")),

@@ -19,7 +19,10 @@ pub fn headers(
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, Error> {
     let (family, id) = if provider == "flint" {
-        let id = event.get("webhook_event_id").and_then(Value::as_str).unwrap_or_default();
+        let id = event
+            .get("webhook_event_id")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         ("webhook", id.to_owned())
     } else {
         let hash = fingerprint(body.as_bytes());
@@ -29,7 +32,9 @@ pub fn headers(
         None => "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
         Some(secret) => {
             let adapter = providers::unconnected(provider).map_err(Error::usage)?;
-            let key = adapter.signing_key(secret).map_err(|error| Error::usage(error.to_string()))?;
+            let key = adapter
+                .signing_key(secret)
+                .map_err(|error| Error::usage(error.to_string()))?;
             signature::sign(&key, &id, now, body.as_bytes())
         }
     };

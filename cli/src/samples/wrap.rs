@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 fn map(headers: &[(String, String)]) -> Map<String, Value> {
-    headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect()
 }
 
 /// An event of an HTTP API, version 2.0.
@@ -45,7 +48,10 @@ pub(super) fn http(
 /// An event of a REST API.
 pub(super) fn rest(provider: &str, headers: &[(String, String)], body: &str) -> Value {
     let path = format!("/webhooks/{provider}");
-    let many: Map<String, Value> = headers.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
+    let many: Map<String, Value> = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), json!([value])))
+        .collect();
     json!({
         "resource": "/webhooks/{provider}",
         "path": path,
@@ -69,7 +75,11 @@ pub(super) fn rest(provider: &str, headers: &[(String, String)], body: &str) -> 
 
 /// A batch of one message for fulfillment: the job that intake queues for the event.
 pub(super) fn sqs(provider: &str, event: &Value) -> Value {
-    let member = if provider == "flint" { "webhook_event_id" } else { "event_id" };
+    let member = if provider == "flint" {
+        "webhook_event_id"
+    } else {
+        "event_id"
+    };
     let job = json!({"version": "1", "event_id": event.get(member)}).to_string();
     json!({"Records": [{
         "messageId": "00000000-0000-4000-8000-000000000001",

@@ -19,15 +19,23 @@ async fn without_a_terminal_nothing_happens_and_the_error_names_the_flags() {
     let desk = busy().await;
     let ended = desk.till(&DROP).await;
     assert_eq!(ended.exit, Exit::Unconfirmed);
-    assert!(ended.text.contains("Add --yes --stack flex-live"), "{}", ended.text);
+    assert!(
+        ended.text.contains("Add --yes --stack flex-live"),
+        "{}",
+        ended.text
+    );
     assert_eq!(desk.bundle.state("fevt_9"), Parked);
     // On a live stack a plain yes is not enough.
     let yes = desk.till(&[&DROP[..], &["--yes"]].concat()).await;
     assert_eq!(yes.exit, Exit::Unconfirmed);
     assert!(yes.text.contains("--stack flex-live"), "{}", yes.text);
-    let other = desk.till(&[&DROP[..], &["--yes", "--stack", "flex-test"]].concat()).await;
+    let other = desk
+        .till(&[&DROP[..], &["--yes", "--stack", "flex-test"]].concat())
+        .await;
     assert_eq!(other.exit, Exit::Unconfirmed);
-    let named = desk.till(&[&DROP[..], &["--yes", "--stack", "flex-live"]].concat()).await;
+    let named = desk
+        .till(&[&DROP[..], &["--yes", "--stack", "flex-live"]].concat())
+        .await;
     assert_eq!(named.exit, Exit::Done, "{}", named.text);
     assert_eq!(desk.bundle.state("fevt_9"), EventState::Dropped);
 }
@@ -39,7 +47,10 @@ async fn at_a_terminal_the_plan_is_shown_and_the_name_is_typed() {
     assert_eq!(desk.till_at(&no, &DROP).await.exit, Exit::Unconfirmed);
     assert_eq!(desk.bundle.state("fevt_9"), Parked);
     let said = no.said.lock().unwrap().join("\n");
-    assert!(said.contains("Would drop 1 event") && said.contains("By ana: a double"), "{said}");
+    assert!(
+        said.contains("Would drop 1 event") && said.contains("By ana: a double"),
+        "{said}"
+    );
     let typed = answering(&["flex-live"]);
     assert_eq!(desk.till_at(&typed, &DROP).await.exit, Exit::Done);
     assert_eq!(desk.bundle.state("fevt_9"), EventState::Dropped);
@@ -50,13 +61,26 @@ async fn at_a_terminal_the_plan_is_shown_and_the_name_is_typed() {
 #[tokio::test]
 async fn a_test_stack_asks_for_less() {
     let desk = busy().await.in_test_mode();
-    let release = ["event", "release", "fevt_9", "--why", "the sale is complete"];
+    let release = [
+        "event",
+        "release",
+        "fevt_9",
+        "--why",
+        "the sale is complete",
+    ];
     let ended = desk.till(&release).await;
     assert_eq!(ended.exit, Exit::Done, "harmless: {}", ended.text);
     let mail = format!("{}-order", purchase(1).order_id());
     let resend = ["mail", "resend", &mail, "--why", "it never came"];
-    assert_eq!(desk.till(&resend).await.exit, Exit::Unconfirmed, "the customer notices it");
-    assert_eq!(desk.till_at(&answering(&["y"]), &resend).await.exit, Exit::Done);
+    assert_eq!(
+        desk.till(&resend).await.exit,
+        Exit::Unconfirmed,
+        "the customer notices it"
+    );
+    assert_eq!(
+        desk.till_at(&answering(&["y"]), &resend).await.exit,
+        Exit::Done
+    );
 }
 
 #[tokio::test]
@@ -65,25 +89,44 @@ async fn a_write_needs_a_reason_without_personal_data() {
     let release = ["event", "release", "fevt_9", "--yes"];
     let without = desk.till(&release).await;
     assert_eq!(without.exit, Exit::Usage);
-    for why in ["pat@example.com asked", "called +15555550100", "", "two\nlines"] {
+    for why in [
+        "pat@example.com asked",
+        "called +15555550100",
+        "",
+        "two\nlines",
+    ] {
         let ended = desk.till(&[&release[..], &["--why", why]].concat()).await;
         assert_eq!(ended.exit, Exit::Usage, "{why:?}");
         assert!(!ended.text.contains("pat@example.com"));
     }
     assert_eq!(desk.bundle.state("fevt_9"), Parked);
     let asked = answering(&["the sale is complete", "y"]);
-    assert_eq!(desk.till_at(&asked, &["event", "release", "fevt_9"]).await.exit, Exit::Done);
+    assert_eq!(
+        desk.till_at(&asked, &["event", "release", "fevt_9"])
+            .await
+            .exit,
+        Exit::Done
+    );
 }
 
 #[tokio::test]
 async fn two_operators_at_once_send_one_mail() {
     let desk = busy().await;
     let mail = format!("{}-order", purchase(1).order_id());
-    let version = desk.bundle.receipt(&ReceiptId::new(mail.clone()).unwrap()).version.to_string();
+    let version = desk
+        .bundle
+        .receipt(&ReceiptId::new(mail.clone()).unwrap())
+        .version
+        .to_string();
     let resend = ["mail", "resend", &mail, "--version", &version];
     let before = desk.bundle.mails();
     let (one, two) = tokio::join!(desk.confirmed(&resend), desk.confirmed(&resend));
-    assert!([one.exit, two.exit].contains(&Exit::Done), "{} {}", one.text, two.text);
+    assert!(
+        [one.exit, two.exit].contains(&Exit::Done),
+        "{} {}",
+        one.text,
+        two.text
+    );
     desk.bundle.drain().await;
     assert_eq!(desk.bundle.mails(), before + 1);
     let late = desk.confirmed(&resend).await;

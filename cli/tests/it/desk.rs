@@ -1,12 +1,12 @@
 //! A desk: the example shop in memory, with a terminal that answers from a list and a platform that remembers its calls.
 
+use domain::ports::Answering;
 use kit::{
     drive::Bundle,
     fakes::{DeadLetterQueue, Hop as Letters, World},
     prelude::*,
     story::SECRET,
 };
-use domain::ports::Answering;
 use std::{
     collections::VecDeque,
     sync::{
@@ -18,8 +18,8 @@ use till::{
     Context,
     args::Cli,
     backend::{
-        Alarm, ApiAnswer, ApiRequest, Asked, Backend, Flow, Function, Hop, Identity, LogLine, LogQuery, MailAccount,
-        Platform, SecretText, Stack,
+        Alarm, ApiAnswer, ApiRequest, Asked, Backend, Flow, Function, Hop, Identity, LogLine,
+        LogQuery, MailAccount, Platform, SecretText, Stack,
     },
     error::{Error, Exit},
     output::Answer,
@@ -64,7 +64,10 @@ impl FakePlatform {
     ) -> Asked<'a, T> {
         let mut services = self.0.lock().unwrap();
         let result = if services.away.contains(service) {
-            Err(Error::new(Exit::Unavailable, format!("{service} does not answer")))
+            Err(Error::new(
+                Exit::Unavailable,
+                format!("{service} does not answer"),
+            ))
         } else {
             Ok(answer(&mut services))
         };
@@ -81,11 +84,21 @@ impl Platform for FakePlatform {
     }
 
     fn log_lines<'a>(&'a self, query: &'a LogQuery) -> Asked<'a, Vec<LogLine>> {
-        let id = query.pattern.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned);
+        let id = query
+            .pattern
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .map(str::to_owned);
         let (since, before, most) = (query.since, query.before, query.most);
         self.ask("Logs", |services| {
-            let lines = services.log.iter().filter(|line| line.at >= since && line.at < before);
-            let lines = lines.filter(|line| id.as_ref().is_none_or(|id| line.fields.to_string().contains(id)));
+            let lines = services
+                .log
+                .iter()
+                .filter(|line| line.at >= since && line.at < before);
+            let lines = lines.filter(|line| {
+                id.as_ref()
+                    .is_none_or(|id| line.fields.to_string().contains(id))
+            });
             lines.take(most).cloned().collect()
         })
     }
@@ -96,7 +109,11 @@ impl Platform for FakePlatform {
 
     fn flow(&self, function: Function) -> Asked<'_, Flow> {
         self.ask("Lambda", |services| {
-            if services.paused.contains(&function) { Flow::Paused } else { Flow::Running }
+            if services.paused.contains(&function) {
+                Flow::Paused
+            } else {
+                Flow::Running
+            }
         })
     }
 
@@ -143,13 +160,15 @@ impl Platform for FakePlatform {
     }
 
     fn mail_account(&self) -> Asked<'_, MailAccount> {
-        self.ask("SES", |services| services.account.clone().unwrap_or(MailAccount {
-            production: true,
-            sending: true,
-            enforcement: "HEALTHY".to_owned(),
-            sent_last_day: 10.0,
-            most_a_day: 50_000.0,
-        }))
+        self.ask("SES", |services| {
+            services.account.clone().unwrap_or(MailAccount {
+                production: true,
+                sending: true,
+                enforcement: "HEALTHY".to_owned(),
+                sent_last_day: 10.0,
+                most_a_day: 50_000.0,
+            })
+        })
     }
 
     fn unsuppress<'a>(&'a self, email: &'a str) -> Asked<'a, bool> {
@@ -180,7 +199,9 @@ impl Platform for FakePlatform {
         body: &'a [u8],
     ) -> Asked<'a, u16> {
         self.ask("webhook", |services| {
-            services.posted.push((url.to_owned(), headers.to_vec(), body.to_vec()));
+            services
+                .posted
+                .push((url.to_owned(), headers.to_vec(), body.to_vec()));
             services.answers
         })
     }
@@ -306,7 +327,9 @@ fn parameters(mode: Mode) -> BTreeMap<String, String> {
         ("Provider", "both"),
         ("ReconcileDays", "3"),
     ];
-    all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    all.into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 impl Desk {
@@ -318,15 +341,21 @@ impl Desk {
             let mut services = platform.0.lock().unwrap();
             services.answers = 200;
             services.subscriptions = (1, 0);
-            services.verified.insert("receipts@harborandpine.example".to_owned(), true);
+            services
+                .verified
+                .insert("receipts@harborandpine.example".to_owned(), true);
             let secret = |text: Value| SecretText {
                 text: text.to_string(),
                 version: "v1".to_owned(),
                 changed_at: None,
             };
             let webhooks = secret(json!({"webhook_secrets": [SECRET]}));
-            services.secrets.insert("FlexWebhookSecrets".to_owned(), webhooks);
-            services.secrets.insert("FlexApiKey".to_owned(), secret(json!({"api_key": KEY})));
+            services
+                .secrets
+                .insert("FlexWebhookSecrets".to_owned(), webhooks);
+            services
+                .secrets
+                .insert("FlexApiKey".to_owned(), secret(json!({"api_key": KEY})));
         }
         let world = &bundle.world;
         Self {
@@ -359,13 +388,20 @@ impl Desk {
 
     /// Runs a command with confirmation.
     pub async fn confirmed(&self, args: &[&str]) -> Ended {
-        let more = ["--yes", "--stack", &self.stack.name, "--why", "it is mended"];
+        let more = [
+            "--yes",
+            "--stack",
+            &self.stack.name,
+            "--why",
+            "it is mended",
+        ];
         self.till(&[args, &more].concat()).await
     }
 
     pub async fn till_at(&self, terminal: &FakeTerminal, args: &[&str]) -> Ended {
         let all = [&["till"], args].concat();
-        let cli = <Cli as clap::Parser>::try_parse_from(all).unwrap_or_else(|error| panic!("{error}"));
+        let cli =
+            <Cli as clap::Parser>::try_parse_from(all).unwrap_or_else(|error| panic!("{error}"));
         let now = self.bundle.world.now();
         let on = Context {
             backend: self,
@@ -419,8 +455,14 @@ fn stack(mode: Mode) -> Stack {
         zone: jiff::tz::TimeZone::get("America/New_York").unwrap(),
         parameters,
         outputs: BTreeMap::from([
-            ("WebhookUrl".to_owned(), "https://ab12.execute-api.us-east-1.amazonaws.com/webhooks/flex".to_owned()),
-            ("FlintWebhookUrl".to_owned(), "https://ab12.execute-api.us-east-1.amazonaws.com/webhooks/flint".to_owned()),
+            (
+                "WebhookUrl".to_owned(),
+                "https://ab12.execute-api.us-east-1.amazonaws.com/webhooks/flex".to_owned(),
+            ),
+            (
+                "FlintWebhookUrl".to_owned(),
+                "https://ab12.execute-api.us-east-1.amazonaws.com/webhooks/flint".to_owned(),
+            ),
             ("StockTableName".to_owned(), "stock".to_owned()),
         ]),
         resources: BTreeMap::new(),

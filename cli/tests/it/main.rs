@@ -12,6 +12,7 @@ mod danger;
 mod desk;
 mod develop;
 mod go_live;
+mod operations;
 mod order;
 mod read;
 mod write;

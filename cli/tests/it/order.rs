@@ -24,7 +24,10 @@ pub fn change(kind: &str, event_id: &str, at: i64, name: &str, mut resource: Val
 pub const AFTER: i64 = 1_760_100_000;
 
 pub fn payment(n: usize) -> String {
-    purchase(1).session["payment_intents"][n].as_str().unwrap().to_owned()
+    purchase(1).session["payment_intents"][n]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 pub fn refund(event_id: &str) -> Delivery {
@@ -42,14 +45,24 @@ pub fn dispute(event_id: &str) -> Delivery {
     dispute["dispute_id"] = json!("fdsp_1");
     dispute["payment_intent_id"] = json!(payment(0));
     dispute["status"] = json!("needs_response");
-    change("charge.dispute.created", event_id, AFTER + 60, "dispute", dispute)
+    change(
+        "charge.dispute.created",
+        event_id,
+        AFTER + 60,
+        "dispute",
+        dispute,
+    )
 }
 
 /// SES reports on the last mail of a receipt.
 pub async fn reported(bundle: &Bundle, receipt: &str, kind: &str) {
     let taken = {
         let kept = bundle.world.kept();
-        let n = kept.mails.iter().rposition(|mail| mail.receipt_id.as_str() == receipt).unwrap();
+        let n = kept
+            .mails
+            .iter()
+            .rposition(|mail| mail.receipt_id.as_str() == receipt)
+            .unwrap();
         Taken {
             receipt_id: kept.mails[n].receipt_id.clone(),
             message_id: MessageId::new(format!("ses-{}", n + 1)).unwrap(),
@@ -80,10 +93,22 @@ pub async fn rich() -> Desk {
         fields,
     };
     desk.services().log = vec![
-        line(1, json!({"function": "intake", "outcome": "accepted", "event_id": "fevt_1"})),
-        line(2, json!({"function": "fulfillment", "outcome": "fulfilled", "event_id": "fevt_1", "order_id": order, "decision": "fulfill"})),
-        line(6, json!({"function": "intake", "outcome": "duplicate", "event_id": "fevt_1"})),
-        line(306, json!({"function": "intake", "outcome": "duplicate", "event_id": "fevt_1"})),
+        line(
+            1,
+            json!({"function": "intake", "outcome": "accepted", "event_id": "fevt_1"}),
+        ),
+        line(
+            2,
+            json!({"function": "fulfillment", "outcome": "fulfilled", "event_id": "fevt_1", "order_id": order, "decision": "fulfill"}),
+        ),
+        line(
+            6,
+            json!({"function": "intake", "outcome": "duplicate", "event_id": "fevt_1"}),
+        ),
+        line(
+            306,
+            json!({"function": "intake", "outcome": "duplicate", "event_id": "fevt_1"}),
+        ),
     ];
     desk
 }
@@ -96,15 +121,28 @@ async fn a_rich_order_shows_everything_and_what_to_do() {
     insta::assert_snapshot!("rich_text", ended.text);
     insta::assert_snapshot!("rich_json", ended.pretty());
     // Only a command or an id is longer, because people copy them.
-    let lines = ended.text.lines().filter(|line| !line.contains("till mail") && !line.contains("fcs_"));
-    assert!(lines.clone().all(|line| line.chars().count() <= 80), "{}", ended.text);
+    let lines = ended
+        .text
+        .lines()
+        .filter(|line| !line.contains("till mail") && !line.contains("fcs_"));
+    assert!(
+        lines.clone().all(|line| line.chars().count() <= 80),
+        "{}",
+        ended.text
+    );
 }
 
 #[tokio::test]
 async fn any_id_leads_to_the_order() {
     let desk = rich().await;
     let order = purchase(1).order_id().to_owned();
-    let customer = desk.bundle.order(1).customer.customer_id.unwrap().to_string();
+    let customer = desk
+        .bundle
+        .order(1)
+        .customer
+        .customer_id
+        .unwrap()
+        .to_string();
     for id in [
         &*order,
         "order-1",
@@ -162,7 +200,9 @@ async fn a_parked_order_says_what_waits() {
     let desk = Desk::over(bundle);
     let order = purchase(1).order_id().to_owned();
     let body = json!({"checkout_session": {"status": "open", "payment_status": "unpaid"}});
-    desk.services().api.insert(format!("GET /v1/checkout/sessions/{order}"), (200, body));
+    desk.services()
+        .api
+        .insert(format!("GET /v1/checkout/sessions/{order}"), (200, body));
     let ended = desk.till(&["order", &order]).await;
     assert_eq!(ended.exit, Exit::NotFound);
     insta::assert_snapshot!("parked_text", ended.text);
@@ -207,10 +247,21 @@ async fn a_subscription_with_a_switched_plan_shows_its_access() {
     let mut switched = life.subscription.clone();
     switched["items"][0]["price"]["product"] = json!("fprod_plus");
     bundle.provider_has_subscription(&switched);
-    for (n, subscription) in [life.subscription.clone(), switched].into_iter().enumerate() {
+    for (n, subscription) in [life.subscription.clone(), switched]
+        .into_iter()
+        .enumerate()
+    {
         let id = format!("fevt_p{n}");
         let at = AFTER + 100 + i64::try_from(n).unwrap();
-        bundle.play(&change("customer.subscription.updated", &id, at, "subscription", subscription)).await;
+        bundle
+            .play(&change(
+                "customer.subscription.updated",
+                &id,
+                at,
+                "subscription",
+                subscription,
+            ))
+            .await;
     }
     let desk = Desk::over(bundle);
     let id = life.subscription_id();
@@ -225,7 +276,10 @@ async fn a_subscription_with_a_switched_plan_shows_its_access() {
 #[tokio::test]
 async fn an_address_is_asked_for_and_never_an_argument() {
     let desk = rich().await;
-    assert_eq!(desk.till(&["order", "pat@example.com"]).await.exit, Exit::Usage);
+    assert_eq!(
+        desk.till(&["order", "pat@example.com"]).await.exit,
+        Exit::Usage
+    );
     let customer = desk.bundle.order(1).customer.customer_id.unwrap();
     let body = json!({"customers": [
         {"customer_id": "fcus_other", "email": "other@example.com"},
@@ -234,11 +288,16 @@ async fn an_address_is_asked_for_and_never_an_argument() {
     {
         let mut services = desk.services();
         let none = json!({"customers": []});
-        services.api.insert("GET /v1/customers?email=pat%40example.com".to_owned(), (200, body));
+        services.api.insert(
+            "GET /v1/customers?email=pat%40example.com".to_owned(),
+            (200, body),
+        );
         services.api.insert("GET flint".to_owned(), (200, none));
     }
     let mut desk = desk;
-    desk.stack.parameters.insert("Provider".to_owned(), "flex".to_owned());
+    desk.stack
+        .parameters
+        .insert("Provider".to_owned(), "flex".to_owned());
     let terminal = FakeTerminal {
         interactive: true,
         answers: std::sync::Mutex::new(["pat@example.com".to_owned()].into()),

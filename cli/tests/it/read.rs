@@ -29,8 +29,14 @@ pub async fn busy() -> Desk {
         };
     });
     let job = json!({"version": "1", "event_id": "fevt_9"}).to_string();
-    bundle.world.kept().give_up(Hop::Fulfillment, job, "in vain".to_owned());
-    bundle.world.kept().give_up(Hop::Fulfillment, "{}".to_owned(), "not ours".to_owned());
+    bundle
+        .world
+        .kept()
+        .give_up(Hop::Fulfillment, job, "in vain".to_owned());
+    bundle
+        .world
+        .kept()
+        .give_up(Hop::Fulfillment, "{}".to_owned(), "not ours".to_owned());
     bundle.world.pass(Duration::from_hours(3));
     let desk = Desk::over(bundle);
     let now = desk.bundle.world.now();
@@ -41,9 +47,18 @@ pub async fn busy() -> Desk {
     {
         let mut services = desk.services();
         services.log = vec![
-            line(1320, json!({"function": "reconcile", "outcome": "reconciled", "missing": 2, "message": "lists read"})),
-            line(180, json!({"function": "intake", "outcome": "accepted", "event_type": "checkout.session.completed", "event_id": "fevt_9", "message": "delivery kept"})),
-            line(60, json!({"function": "sweep", "outcome": "swept", "message": "rows requeued", "more": false})),
+            line(
+                1320,
+                json!({"function": "reconcile", "outcome": "reconciled", "missing": 2, "message": "lists read"}),
+            ),
+            line(
+                180,
+                json!({"function": "intake", "outcome": "accepted", "event_type": "checkout.session.completed", "event_id": "fevt_9", "message": "delivery kept"}),
+            ),
+            line(
+                60,
+                json!({"function": "sweep", "outcome": "swept", "message": "rows requeued", "more": false}),
+            ),
         ];
         let alarm = |name: &str, state: &str| Alarm {
             name: name.to_owned(),
@@ -74,7 +89,11 @@ async fn the_status_says_what_it_could_not_read() {
     desk.services().away.extend(["Logs", "CloudWatch"]);
     let ended = desk.till(&["status"]).await;
     assert_eq!(ended.exit, Exit::Attention);
-    assert!(ended.text.contains("the alarms are unknown"), "{}", ended.text);
+    assert!(
+        ended.text.contains("the alarms are unknown"),
+        "{}",
+        ended.text
+    );
     assert_eq!(ended.json["warnings"].as_array().unwrap().len(), 4);
 }
 
@@ -101,11 +120,19 @@ async fn events_are_listed_filtered_and_shown() {
     insta::assert_snapshot!("events_text", ended.text);
     insta::assert_snapshot!("events_json", ended.pretty());
     assert_eq!(desk.till(&["events", "--ids"]).await.text, "fevt_9\n");
-    assert_eq!(desk.till(&["events", "--ids", "--class", "other_mode"]).await.text, "");
+    assert_eq!(
+        desk.till(&["events", "--ids", "--class", "other_mode"])
+            .await
+            .text,
+        ""
+    );
     assert_eq!(desk.till(&["events", "--stuck", "--ids"]).await.text, "");
     let shown = desk.till(&["event", "show", "fevt_9"]).await;
     insta::assert_snapshot!("event_text", shown.text);
-    assert_eq!(desk.till(&["event", "show", "fevt_none"]).await.exit, Exit::NotFound);
+    assert_eq!(
+        desk.till(&["event", "show", "fevt_none"]).await.exit,
+        Exit::NotFound
+    );
     assert_eq!(desk.till(&["why", "fevt_none"]).await.exit, Exit::NotFound);
 }
 
@@ -115,7 +142,10 @@ async fn a_body_is_shown_on_request_only() {
     let refused = desk.till(&["event", "body", "fevt_9"]).await;
     assert_eq!(refused.exit, Exit::Unconfirmed);
     let shown = desk.till(&["event", "body", "fevt_9", "--reveal"]).await;
-    assert_eq!(shown.text.trim().as_bytes(), desk.bundle.event("fevt_9").body.trim_ascii());
+    assert_eq!(
+        shown.text.trim().as_bytes(),
+        desk.bundle.event("fevt_9").body.trim_ascii()
+    );
 }
 
 #[tokio::test]
@@ -131,10 +161,18 @@ async fn mails_are_listed_explained_and_previewed() {
     let preview = desk.till(&["mail", "preview", &id]).await;
     assert_eq!(preview.exit, Exit::Done, "{}", preview.text);
     assert!(preview.text.contains("Subject:") && !preview.text.contains("pat@example.com"));
-    let revealed = desk.till(&["mail", "preview", &id, "--reveal", "--html"]).await;
+    let revealed = desk
+        .till(&["mail", "preview", &id, "--reveal", "--html"])
+        .await;
     assert!(revealed.text.contains("pat@example.com") && revealed.text.contains("<html"));
-    assert_eq!(desk.till(&["mail", "list", "--status", "lost"]).await.exit, Exit::Usage);
-    assert_eq!(desk.till(&["mail", "show", "none"]).await.exit, Exit::NotFound);
+    assert_eq!(
+        desk.till(&["mail", "list", "--status", "lost"]).await.exit,
+        Exit::Usage
+    );
+    assert_eq!(
+        desk.till(&["mail", "show", "none"]).await.exit,
+        Exit::NotFound
+    );
 }
 
 #[tokio::test]
@@ -151,10 +189,16 @@ async fn stock_is_listed_with_its_movements_and_shortfalls() {
     insta::assert_snapshot!("stock_list_json", list.pretty());
     let show = desk.till(&["stock", "show", "BRACE-M"]).await;
     insta::assert_snapshot!("stock_show", show.text);
-    assert_eq!(desk.till(&["stock", "show", "NONE"]).await.exit, Exit::NotFound);
+    assert_eq!(
+        desk.till(&["stock", "show", "NONE"]).await.exit,
+        Exit::NotFound
+    );
     let history = desk.till(&["stock", "history", "BRACE-M"]).await;
     insta::assert_snapshot!("stock_history", history.text);
-    assert_eq!(desk.till(&["stock", "export"]).await.text, "sku,on_hand\nBRACE-M,0\nTOTE,8\n");
+    assert_eq!(
+        desk.till(&["stock", "export"]).await.text,
+        "sku,on_hand\nBRACE-M,0\nTOTE,8\n"
+    );
     let below = desk.till(&["stock", "list", "--below", "1"]).await;
     assert_eq!(below.data()["counters"].as_array().unwrap().len(), 1);
 }
@@ -167,8 +211,14 @@ async fn orders_are_searched_within_a_bound() {
     insta::assert_snapshot!("orders_json", ended.pretty());
     let one_page = desk.till(&["orders", "--pages", "1", "--limit", "1"]).await;
     assert_eq!(one_page.json["partial"], json!(true));
-    assert_eq!(desk.till(&["orders", "--state", "refunded"]).await.data()["matched"], json!(0));
-    assert_eq!(desk.till(&["orders", "--since", "now"]).await.exit, Exit::Usage);
+    assert_eq!(
+        desk.till(&["orders", "--state", "refunded"]).await.data()["matched"],
+        json!(0)
+    );
+    assert_eq!(
+        desk.till(&["orders", "--since", "now"]).await.exit,
+        Exit::Usage
+    );
 }
 
 #[tokio::test]

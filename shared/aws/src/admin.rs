@@ -9,7 +9,10 @@ use crate::{
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    ports::{Changed, OrderPage, admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace}},
+    ports::{
+        Changed, OrderPage,
+        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace},
+    },
     sale::{mapping::MappingKey, order::Order, stock::Movement},
     values::{
         ids::{OrderId, Sku},
@@ -130,17 +133,14 @@ impl StockAdmin for Store {
 
     async fn put_mapping(&self, of: &MappingKey, to: &MapTo) -> Result<(), RetryableError> {
         let mut item = attributes(mapping_key(of));
-        match to {
-            MapTo::Sku(sku) => {
-                item.insert("maps_to".to_owned(), text(sku.as_str()));
-            }
-            MapTo::Untracked => {
-                item.insert("untracked".to_owned(), AttributeValue::Bool(true));
-            }
-            MapTo::Access { product_id, days } => {
-                item.insert("grants".to_owned(), text(product_id.as_str()));
-                item.extend(days.map(|days| ("days".to_owned(), number(days))));
-            }
+        let sku = to.sku.as_ref().map(|sku| text(sku.as_str()));
+        item.extend(sku.map(|sku| ("maps_to".to_owned(), sku)));
+        if to.untracked {
+            item.insert("untracked".to_owned(), AttributeValue::Bool(true));
+        }
+        if let Some(grant) = &to.grants {
+            item.insert("grants".to_owned(), text(grant.name.as_str()));
+            item.extend(grant.days.map(|days| ("days".to_owned(), number(days))));
         }
         let put = self.dynamodb.put_item().table_name(&self.tables.stock);
         let put = put.set_item(Some(item)).send().await;

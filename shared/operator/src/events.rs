@@ -157,14 +157,14 @@ pub async fn preview(
 /// The result that dropping this event would have now. Nothing changes.
 pub async fn preview_drop(events: &impl Events, id: &EventId) -> Result<Dropped, RetryableError> {
     let event = events.event(id).await?;
-    Ok(droppable(event.as_ref()).map_or_else(|end| end, |from| Dropped::Now { from }))
+    Ok(droppable(event.as_ref()).map_or_else(|end| end, |(_, from)| Dropped::Now { from }))
 }
 
-/// The state from which an event can be dropped, or the reason why it cannot.
-fn droppable(event: Option<&StoredEvent>) -> Result<EventState, Dropped> {
+/// The event and the state from which it can be dropped, or the reason why it cannot.
+fn droppable(event: Option<&StoredEvent>) -> Result<(&StoredEvent, EventState), Dropped> {
     let event = event.ok_or(Dropped::Left(Left::Unknown))?;
     match event.state {
-        state @ (EventState::Parked | EventState::Stored) => Ok(state),
+        state @ (EventState::Parked | EventState::Stored) => Ok((event, state)),
         EventState::Dropped => Err(Dropped::Before),
         EventState::Committed => Err(Dropped::Left(Left::Committed)),
         state => Err(Dropped::Left(Left::NotOpen(state))),
@@ -236,11 +236,12 @@ pub async fn drop_event(
     note: &Note,
 ) -> Result<Dropped, RetryableError> {
     for _ in 0..TRIES {
-        let from = match droppable(events.event(id).await?.as_ref()) {
-            Ok(from) => from,
+        let event = events.event(id).await?;
+        let (event, from) = match droppable(event.as_ref()) {
+            Ok(droppable) => droppable,
             Err(end) => return Ok(end),
         };
-        let announced = announced(event::dropped(&event, note.at()), note);
+        let announced = announced(event::dropped(event, note.at()), note);
         let line = note.line("dropped it");
         let dropped = events.drop_event(id, from, &line, announced.as_ref(), note.at());
         if dropped.await? == Changed::Now {
@@ -341,7 +342,17 @@ pub async fn replay_until(
         cursor: bounds.after.clone(),
         stopped: None,
     };
-    let run = run(events, queue, search, bounds, pace, note, is_over, &mut replayed).await;
+    let run = run(
+        events,
+        queue,
+        search,
+        bounds,
+        pace,
+        note,
+        is_over,
+        &mut replayed,
+    )
+    .await;
     replayed.stopped = run.err();
     replayed
 }
@@ -356,7 +367,10 @@ fn would(event: &StoredEvent, ask: Ask) -> Again {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the arguments of `replay_until`, and the result so far")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the arguments of `replay_until`, and the result so far"
+)]
 async fn run(
     events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,

@@ -109,7 +109,10 @@ mod tests {
         );
         let read = read(&note.line("released it")).unwrap();
         assert_eq!((&*read.by, &*read.what), ("ops", "released it"));
-        assert_eq!((&*read.why, read.at.as_second()), ("the order has come", now.as_second()));
+        assert_eq!(
+            (&*read.why, read.at.as_second()),
+            ("the order has come", now.as_second())
+        );
         for (by, why) in [
             ("", "because"),
             ("ops", "  "),

@@ -7,7 +7,10 @@ pub mod plan;
 
 use crate::{MOST_PAGES, TRIES, endless};
 use domain::{
-    ports::{Changed, Shortfalls, admin::{Counter, StockAdmin}},
+    ports::{
+        Changed, Shortfalls,
+        admin::{Counter, StockAdmin},
+    },
     sale::stock::Movement,
     values::{ids::Sku, outcome::RetryableError},
 };

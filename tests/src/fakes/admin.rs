@@ -2,9 +2,12 @@
 
 use super::World;
 use domain::{
-    ports::{Changed, OrderPage, admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace}},
+    ports::{
+        Changed, OrderPage,
+        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace},
+    },
     sale::{
-        mapping::{Grant, MappingKey, MappingRow},
+        mapping::{MappingKey, MappingRow},
         order::Order,
         stock::Movement,
     },
@@ -70,22 +73,12 @@ impl StockAdmin for World {
 
     async fn put_mapping(&self, of: &MappingKey, to: &MapTo) -> Result<(), RetryableError> {
         self.repeatable("stock_desk.put_mapping", |kept| {
-            let row = match to.clone() {
-                MapTo::Sku(sku) => MappingRow {
-                    maps_to: Some(sku),
-                    ..MappingRow::default()
-                },
-                MapTo::Untracked => MappingRow {
-                    untracked: true,
-                    ..MappingRow::default()
-                },
-                MapTo::Access { product_id, days } => MappingRow {
-                    grants: Some(Grant {
-                        name: product_id,
-                        days,
-                    }),
-                    ..MappingRow::default()
-                },
+            let to = to.clone();
+            let row = MappingRow {
+                maps_to: to.sku,
+                untracked: to.untracked,
+                grants: to.grants,
+                ..MappingRow::default()
             };
             kept.mapping.insert(of.clone(), row);
         })

@@ -2,9 +2,13 @@
 
 use crate::{
     ports::{Changed, OrderPage},
-    sale::{mapping::MappingKey, order::Order, stock::Movement},
+    sale::{
+        mapping::{Grant, MappingKey},
+        order::Order,
+        stock::Movement,
+    },
     values::{
-        ids::{OrderId, ProductId, Sku},
+        ids::{OrderId, Sku},
         outcome::RetryableError,
     },
 };
@@ -34,16 +38,14 @@ pub struct StockPlace {
 }
 
 /// The new content of a mapping row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MapTo {
-    Sku(Sku),
-    /// The goods are not counted.
-    Untracked,
-    /// Each unit gives access to this product, for a number of days or without an end.
-    Access {
-        product_id: ProductId,
-        days: Option<u32>,
-    },
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MapTo {
+    /// The SKU that is counted.
+    pub sku: Option<Sku>,
+    /// True if nothing is counted.
+    pub untracked: bool,
+    /// The access that each unit gives.
+    pub grants: Option<Grant>,
 }
 
 /// The operators' actions on the Stock table.
