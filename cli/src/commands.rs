@@ -6,6 +6,7 @@ mod customer;
 mod event;
 mod event_write;
 mod events;
+mod flow;
 mod logs;
 mod mail;
 mod mail_write;
@@ -20,8 +21,12 @@ mod send;
 mod setup;
 mod status;
 mod stock;
+mod stock_file;
+mod stock_map;
+mod stock_plan;
 mod stock_write;
 mod verify;
+mod webhook_test;
 mod webhooks;
 mod whoami;
 mod write;
@@ -57,8 +62,8 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Watch => logs::watch(on).await,
         Command::Reconcile(args) => run_now::reconcile(on, args).await,
         Command::Sweep(args) => run_now::sweep(on, args).await,
-        Command::Pause(args) => run_now::pause(on, args).await,
-        Command::Resume(args) => run_now::resume(on, args).await,
+        Command::Pause(args) => flow::pause(on, args).await,
+        Command::Resume(args) => flow::resume(on, args).await,
         Command::Secrets(command) => secrets::run(on, command).await,
         Command::Customer(command) => customer::run(on, command).await,
         Command::Whoami => whoami::whoami(on).await,

@@ -188,91 +188,97 @@ fn stored(event: &StoredEvent, why: Why) -> Why {
     }
 }
 
+/// A mail's state, the software's next step, a person's, and whether it can be sent or closed.
+struct MailState {
+    state: String,
+    automatic: &'static str,
+    action: &'static str,
+    can_resend: bool,
+    can_close: bool,
+}
+
+fn mail_state(receipt: &Receipt, zone: &TimeZone, now: Timestamp) -> MailState {
+    let done = |state: String| MailState {
+        state,
+        automatic: "Nothing is left to do.",
+        action: "",
+        can_resend: false,
+        can_close: false,
+    };
+    match &receipt.state {
+        ReceiptState::Unsent { .. } if receipt.due_at > Some(now) => MailState {
+            automatic: "Sweep queues it on its day, or up to three days late.",
+            ..done(format!(
+                "is due on {}",
+                time::full(receipt.due_at.unwrap_or(now), zone)
+            ))
+        },
+        ReceiptState::Unsent { reason } => {
+            let because = reason
+                .as_ref()
+                .map_or_else(String::new, |reason| format!(": {reason}"));
+            MailState {
+                automatic: "It is retried, and sweep queues it again.",
+                ..done(format!("is not sent yet{because}"))
+            }
+        }
+        ReceiptState::Leased { .. } => MailState {
+            automatic: "If the attempt stops, SES's feedback or the policy ReceiptOnUnknown decides.",
+            ..done("is being sent now".to_owned())
+        },
+        ReceiptState::Held => MailState {
+            automatic: "Feedback of SES settles it, usually within minutes.",
+            action: "Wait some minutes, ask the customer, then send or close it.",
+            can_resend: true,
+            can_close: true,
+            ..done("is held: it is unknown whether it was sent".to_owned())
+        },
+        ReceiptState::Failed { reason } => MailState {
+            automatic: "Nothing: it waits for a person.",
+            action: "Correct or clear the address, then send it; or close it.",
+            can_resend: true,
+            can_close: true,
+            ..done(format!("cannot be sent: {reason}"))
+        },
+        ReceiptState::Sent { .. } => match receipt.delivery_failure() {
+            None => done("was sent".to_owned()),
+            Some(failure) => MailState {
+                automatic: "Nothing.",
+                action: "Reach the customer another way, or correct the address and send it again.",
+                can_resend: true,
+                ..done(format!("was sent and {failure}"))
+            },
+        },
+        ReceiptState::Withdrawn { reason } => done(format!("was withdrawn: {reason}")),
+    }
+}
+
 /// Explains a mail.
 #[must_use]
 pub fn mail(receipt: &Receipt, zone: &TimeZone, now: Timestamp) -> Why {
-    let id = receipt.receipt_id.to_string();
+    let (id, version) = (&receipt.receipt_id, receipt.version);
     let name = crate::order::attention::mail_name(receipt);
-    let since = format!(
-        "The {name} of order {}, made {} ago",
-        receipt.order_id,
-        time::age(receipt.created_at, now)
-    );
-    let resend = format!(
-        "till mail resend {id} --version {} --why \"…\"",
-        receipt.version
-    );
-    let close = format!(
-        "till mail close {id} --version {} --why \"…\"",
-        receipt.version
-    );
-    let (state, automatic, action, commands) = match &receipt.state {
-        ReceiptState::Unsent { .. } if receipt.due_at > Some(now) => {
-            let due = receipt.due_at.unwrap_or(now);
-            (
-                format!("is due on {}", time::full(due, zone)),
-                "Sweep queues it on its day, or up to three days late.",
-                "",
-                Vec::new(),
-            )
-        }
-        ReceiptState::Unsent { reason } => (
-            reason.as_ref().map_or_else(
-                || "is not sent yet".to_owned(),
-                |reason| format!("is not sent yet: {reason}"),
-            ),
-            "It is retried, and sweep queues it again.",
-            "",
-            vec!["till sweep".to_owned()],
-        ),
-        ReceiptState::Leased { .. } => (
-            "is being sent now".to_owned(),
-            "If the attempt stops, SES's feedback or the policy ReceiptOnUnknown decides.",
-            "",
-            Vec::new(),
-        ),
-        ReceiptState::Held => (
-            "is held: it is unknown whether it was sent".to_owned(),
-            "Feedback of SES settles it, usually within minutes.",
-            "Wait some minutes, ask the customer, then send or close it.",
-            vec![resend, close],
-        ),
-        ReceiptState::Failed { reason } => (
-            format!("cannot be sent: {reason}"),
-            "Nothing: it waits for a person.",
-            "Correct or clear the address, then send it; or close it.",
-            vec![resend, close],
-        ),
-        ReceiptState::Sent { .. } => match receipt.delivery_failure() {
-            Some(failure) => (
-                format!("was sent and {failure}"),
-                "Nothing.",
-                "Reach the customer another way, or correct the address and send it again.",
-                vec![resend],
-            ),
-            None => (
-                "was sent".to_owned(),
-                "Nothing is left to do.",
-                "",
-                Vec::new(),
-            ),
-        },
-        ReceiptState::Withdrawn { reason } => (
-            format!("was withdrawn: {reason}"),
-            "Nothing is left to do.",
-            "",
-            Vec::new(),
-        ),
-    };
+    let of = mail_state(receipt, zone, now);
+    let command = |verb: &str| format!("till mail {verb} {id} --version {version} --why \"…\"");
+    let commands = [(of.can_resend, "resend"), (of.can_close, "close")];
     Why {
+        id: id.to_string(),
         state: receipt.state.status().to_string(),
         class: None,
-        sentence: format!("{since}, {state}."),
-        automatic: automatic.to_owned(),
-        action: action.to_owned(),
-        commands,
+        sentence: format!(
+            "The {name} of order {}, made {} ago, {}.",
+            receipt.order_id,
+            time::age(receipt.created_at, now),
+            of.state
+        ),
+        automatic: of.automatic.to_owned(),
+        action: of.action.to_owned(),
+        commands: commands
+            .into_iter()
+            .filter(|(can, _)| *can)
+            .map(|(_, verb)| command(verb))
+            .collect(),
         deadline: "None: the row is kept.".to_owned(),
-        id,
     }
 }
 

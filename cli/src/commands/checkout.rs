@@ -102,38 +102,8 @@ pub(super) async fn line_items<B: Backend>(
     if answer.status != 200 {
         return Err(refused(&answer, "the line items"));
     }
-    let items = answer
-        .body
-        .get("line_items")
-        .and_then(Value::as_array)
-        .cloned()
-        .unwrap_or_default();
-    let number =
-        |item: &Value, name: &str| item.get(name).and_then(Value::as_i64).unwrap_or_default();
-    let money = |minor| {
-        Money {
-            minor,
-            currency: Currency::USD,
-        }
-        .to_string()
-    };
-    let cells = |item: &Value| {
-        let description = item
-            .get("description")
-            .or_else(|| item.pointer("/price/description"));
-        vec![
-            description
-                .and_then(Value::as_str)
-                .unwrap_or("–")
-                .to_owned(),
-            number(item, "quantity").to_string(),
-            money(number(item, "amount_total")),
-            item.get("eligibility")
-                .and_then(Value::as_str)
-                .unwrap_or("–")
-                .to_owned(),
-        ]
-    };
+    let items = answer.body.get("line_items").and_then(Value::as_array);
+    let items = items.cloned().unwrap_or_default();
     let rows: Vec<_> = items.iter().map(cells).collect();
     let head = [
         ("item", Column::Text),
@@ -147,9 +117,25 @@ pub(super) async fn line_items<B: Backend>(
         table(&head, &rows, on.terminal.width())
     };
     // Sold goods and amounts: no personal data.
-    Answer::new(
-        "till.line_items/1",
-        &json!({"checkout_session_id": session, "line_items": items}),
-        text,
-    )
+    let data = json!({"checkout_session_id": session, "line_items": items});
+    Answer::new("till.line_items/1", &data, text)
+}
+
+/// Name, quantity, total and eligibility of a line item, as Flex states them.
+fn cells(item: &Value) -> Vec<String> {
+    let number = |name: &str| item.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let total = Money {
+        minor: number("amount_total"),
+        currency: Currency::USD,
+    };
+    let word = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("–").to_owned();
+    let description = item
+        .get("description")
+        .or_else(|| item.pointer("/price/description"));
+    vec![
+        word(description),
+        number("quantity").to_string(),
+        total.to_string(),
+        word(item.get("eligibility")),
+    ]
 }

@@ -1,7 +1,7 @@
 //! `till setup`: from a deployed stack to the first processed delivery. Each step looks first and acts only if something
 //! is missing, so a stopped run goes on where it ended.
 
-use super::{secrets, webhooks};
+use super::{secrets, webhook_test, webhooks};
 use crate::{
     Context,
     args::{SecretKind, SetupArgs, WriteArgs},
@@ -221,7 +221,7 @@ async fn delivery<B: Backend>(
     provider: &'static str,
     name: String,
 ) -> Result<Step, Error> {
-    let tested = webhooks::test(on, provider).await?;
+    let tested = webhook_test::test(on, provider).await?;
     let state = tested
         .data
         .get("state")

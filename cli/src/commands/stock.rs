@@ -170,7 +170,7 @@ async fn export<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         .iter()
         .filter_map(|counter| Some((&counter.sku, counter.on_hand?)));
     let rows: Vec<(&Sku, i64)> = counted.collect();
-    let text = stock_write::csv(&rows)?;
+    let text = super::stock_file::csv(&rows)?;
     let to_json = |(sku, on_hand): &(&Sku, i64)| json!({"sku": sku, "on_hand": on_hand});
     let data = json!({"counters": rows.iter().map(to_json).collect::<Vec<Value>>()});
     Ok(Answer::new("till.stock_export/1", &data, text)?.raw())

@@ -59,61 +59,77 @@ fn read(path: &Path) -> Result<Delivery, Error> {
     })
 }
 
-pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Result<Answer, Error> {
-    let delivery = read(file)?;
+/// The two checks of a delivery: `Err` has the reason.
+struct Checked {
+    signature: Result<(), String>,
+    time: Result<(), String>,
+}
+
+fn check(delivery: &Delivery, secrets: &[String], now: Timestamp) -> Result<Checked, Error> {
     let adapter = providers::unconnected(&delivery.provider).map_err(Error::usage)?;
-    let document = on
-        .backend
-        .platform()
-        .secret(name(&delivery.provider, SecretKind::Webhook))
-        .await?;
-    let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
     let lookup = |header: &str| delivery.headers.get(header).map(String::as_str);
     let stated = ["svix-timestamp", "webhook-timestamp"]
         .iter()
         .find_map(|name| lookup(name));
     let stated = stated.and_then(|text| text.parse().ok());
     let stated = stated.and_then(|second| Timestamp::from_second(second).ok());
-    let fresh = adapter.check(&lookup, &delivery.body, on.now);
+    let fresh = adapter.check(&lookup, &delivery.body, now);
     // An old delivery may still be genuine: check the signature as of its own time.
     let at = if fresh.is_ok() {
-        on.now
+        now
     } else {
-        stated.unwrap_or(on.now)
+        stated.unwrap_or(now)
     };
-    let genuine = match adapter.check(&lookup, &delivery.body, at) {
+    let signature = match adapter.check(&lookup, &delivery.body, at) {
         Err(refusal) => Err(refusal.to_string()),
         Ok(unverified) => {
-            let mut keys = Vec::new();
-            for secret in &secrets {
-                keys.extend(adapter.signing_key(secret).ok());
-            }
+            let keys = secrets
+                .iter()
+                .filter_map(|secret| adapter.signing_key(secret).ok());
+            let keys: Vec<_> = keys.collect();
             unverified
                 .verify(&keys)
                 .map(drop)
                 .map_err(|refusal| refusal.to_string())
         }
     };
-    let fresh = fresh.map(drop).map_err(|refusal| refusal.to_string());
-    let (verdict, cure) = match (&genuine, &fresh) {
-        (Ok(()), Ok(())) => ("it verifies", ""),
-        (Ok(()), Err(_)) => (
-            "genuine, and too old: the same delivery would be refused now",
-            "The provider redelivers with a new time. For a sample: till event new TYPE --sign",
-        ),
-        (Err(_), Ok(())) => (
-            "refused: no secret of the stack made this signature, or the bytes changed",
-            "Compare the secret: till secrets status",
-        ),
-        (Err(_), Err(_)) => ("refused", "Compare headers and secret: till secrets status"),
-    };
-    let is_good = genuine.is_ok() && fresh.is_ok();
+    let time = fresh.map(drop).map_err(|refusal| refusal.to_string());
+    Ok(Checked { signature, time })
+}
+
+impl Checked {
+    /// The verdict and what to do.
+    fn verdict(&self) -> (&'static str, &'static str) {
+        match (&self.signature, &self.time) {
+            (Ok(()), Ok(())) => ("it verifies", ""),
+            (Ok(()), Err(_)) => (
+                "genuine, and too old: the same delivery would be refused now",
+                "The provider redelivers with a new time. For a sample: till event new TYPE --sign",
+            ),
+            (Err(_), Ok(())) => (
+                "refused: no secret of the stack made this signature, or the bytes changed",
+                "Compare the secret: till secrets status",
+            ),
+            (Err(_), Err(_)) => ("refused", "Compare headers and secret: till secrets status"),
+        }
+    }
+}
+
+pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Result<Answer, Error> {
+    let delivery = read(file)?;
+    let name = name(&delivery.provider, SecretKind::Webhook);
+    let document = on.backend.platform().secret(name).await?;
+    let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
+    let checked = check(&delivery, &secrets, on.now)?;
+    let (verdict, cure) = checked.verdict();
+    let is_good = checked.signature.is_ok() && checked.time.is_ok();
     let data = json!({
         "provider": delivery.provider, "secrets": secrets.len(), "verifies": is_good,
-        "signature": genuine.as_ref().err(), "time": fresh.as_ref().err(), "verdict": verdict,
+        "signature": checked.signature.as_ref().err(), "time": checked.time.as_ref().err(),
+        "verdict": verdict,
     });
     let mut text = format!("{verdict}\n");
-    for (check, result) in [("Signature", &genuine), ("Time", &fresh)] {
+    for (check, result) in [("Signature", &checked.signature), ("Time", &checked.time)] {
         let result = result
             .as_ref()
             .map_or_else(Clone::clone, |()| "ok".to_owned());
