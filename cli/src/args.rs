@@ -66,7 +66,7 @@ pub struct Options {
     pub color: Color,
 }
 
-/// What every write needs.
+/// The options of every write.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WriteArgs {
     /// The reason, which the row keeps; asked if it is missing
@@ -493,7 +493,7 @@ pub enum CheckoutCommand {
         /// Your order number
         #[arg(long)]
         reference: Option<String>,
-        /// Where the shopper returns to
+        /// The page to which the shopper returns
         #[arg(long, default_value = "https://example.com/thanks")]
         success_url: String,
     },

@@ -1,7 +1,7 @@
 //! Which commands need a confirmation, and of which kind.
 //!
 //! A "yes" comes from a person at a terminal or from `--yes` in the call itself. No environment variable means yes:
-//! a script that runs by `CI` must not confirm what nobody read.
+//! a script under `CI` must not confirm an unread plan.
 
 use crate::{
     Context,

@@ -27,12 +27,12 @@ pub enum Status {
     Skipped,
 }
 
-/// What a check saw.
+/// The finding of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub status: Status,
     pub says: String,
-    /// What to do, for a warning or a failure.
+    /// The repair, for a warning or a failure.
     pub cure: String,
 }
 
@@ -163,7 +163,7 @@ async fn line<B: Backend>(on: &Context<'_, B>, check: &Check<B>, before: &[Line]
             cure: String::new(),
         },
         None => (check.look)(on).await.unwrap_or_else(|error| Seen {
-            // What cannot be looked at is not known to be wrong, unless we are not allowed to look.
+            // A service that does not answer proves no defect. A refusal does.
             status: if error.exit == Exit::Denied {
                 Status::Fail
             } else {

@@ -40,7 +40,7 @@ pub struct Error {
     pub exit: Exit,
     /// A lower-case fragment: what failed, and which thing.
     pub what: String,
-    /// What to do about it, as a sentence or a command.
+    /// The repair, as a sentence or a command.
     pub cure: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-/// What a command may do with the person in front of it.
+/// The person in front of a command.
 pub trait Terminal: fmt::Debug + Send + Sync {
     /// True if a person can answer.
     fn is_interactive(&self) -> bool;

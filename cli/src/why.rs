@@ -18,9 +18,9 @@ pub struct Why {
     pub class: Option<String>,
     /// One sentence: the thing, its state and the reason.
     pub sentence: String,
-    /// What the software does by itself.
+    /// The next step of the software.
     pub automatic: String,
-    /// What a person does; empty if nothing is needed.
+    /// The next step of a person; empty if nothing is needed.
     pub action: String,
     pub commands: Vec<String>,
     /// When it is too late, in words.

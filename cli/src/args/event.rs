@@ -54,7 +54,7 @@ pub enum EventCommand {
     Send(SendArgs),
 }
 
-/// What the sample is wrapped in.
+/// The envelope of the sample.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Wrapping {
     /// The body alone.

@@ -1,4 +1,4 @@
-//! The services around the tables: what commands ask of them.
+//! The services around the tables.
 
 use super::Function;
 use crate::error::Error;
@@ -27,7 +27,7 @@ pub struct LogQuery {
     pub most: usize,
 }
 
-/// Whether a function works.
+/// The state of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     Running,
@@ -117,7 +117,7 @@ pub trait Platform: fmt::Debug + Send + Sync {
     fn log_lines<'a>(&'a self, query: &'a LogQuery) -> Asked<'a, Vec<LogLine>>;
     /// Runs a function now and waits for its end.
     fn invoke(&self, function: Function) -> Asked<'_, ()>;
-    /// Whether a function works.
+    /// The state of a function.
     fn flow(&self, function: Function) -> Asked<'_, Flow>;
     /// Lets a function work, or stops it.
     fn set_flow(&self, function: Function, runs: bool) -> Asked<'_, ()>;
@@ -127,7 +127,7 @@ pub trait Platform: fmt::Debug + Send + Sync {
     fn secret<'a>(&'a self, name: &'a str) -> Asked<'a, Option<SecretText>>;
     /// Writes a secret.
     fn put_secret<'a>(&'a self, name: &'a str, text: &'a str) -> Asked<'a, ()>;
-    /// Whether SES has verified an address or a domain; `None` if SES does not know it.
+    /// True if SES has verified an address or a domain; `None` if SES does not know it.
     fn is_verified<'a>(&'a self, identity: &'a str) -> Asked<'a, Option<bool>>;
     /// The state of mail sending.
     fn mail_account(&self) -> Asked<'_, MailAccount>;

@@ -63,7 +63,7 @@ pub(super) async fn drop<B: Backend>(
     act(on, Action::Drop, ids, args).await
 }
 
-/// What happened to one event, or would happen.
+/// The result for one event, or the planned one.
 struct Item {
     id: EventId,
     text: String,

@@ -232,7 +232,7 @@ fn masked(order: &Order) -> Order {
         customer: Customer {
             customer_id: order.customer.customer_id.clone(),
             name,
-            // Reserved: it reaches nobody.
+            // Reserved: no mailbox can have it.
             email: Some("customer@masked.invalid".to_owned()),
         },
         ..order.erased()

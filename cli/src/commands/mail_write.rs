@@ -221,7 +221,7 @@ pub(super) async fn correct<B: Backend>(
     Ok(Answer::new("till.mail_correct_address/1", &data, text)?.ending(ending(is_left)))
 }
 
-/// What to clear.
+/// The address to clear.
 pub(super) struct Clear<'a> {
     pub(super) order: Option<&'a str>,
     pub(super) ses: bool,

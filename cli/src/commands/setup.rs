@@ -21,7 +21,7 @@ struct Step {
     name: String,
     done: bool,
     text: String,
-    /// What is left to do by hand.
+    /// The rest, by hand.
     next: String,
 }
 

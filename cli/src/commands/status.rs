@@ -46,7 +46,7 @@ pub(super) async fn status<B: Backend>(
     Ok(answer)
 }
 
-/// What the log and the alarms say. Each part may be unknown.
+/// The statements of the log and the alarms. Each part may be unknown.
 struct Health {
     last_delivery: Option<LogLine>,
     last_reconcile: Option<LogLine>,

@@ -74,7 +74,7 @@ fn check(delivery: &Delivery, secrets: &[String], now: Timestamp) -> Result<Chec
     let stated = stated.and_then(|text| text.parse().ok());
     let stated = stated.and_then(|second| Timestamp::from_second(second).ok());
     let fresh = adapter.check(&lookup, &delivery.body, now);
-    // An old delivery may still be genuine: check the signature as of its own time.
+    // An old delivery may still be genuine: check the signature as of the stated time.
     let at = if fresh.is_ok() {
         now
     } else {

@@ -138,7 +138,7 @@ fn types(provider: &str, all: bool) -> Result<Answer, Error> {
     .raw())
 }
 
-/// What to do by hand where the API does not register an endpoint.
+/// The steps by hand where the API does not register an endpoint.
 #[must_use]
 pub(super) fn by_hand(provider: &str, url: &str) -> String {
     format!(

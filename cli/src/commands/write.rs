@@ -1,4 +1,4 @@
-//! What every write shares: the note with operator and reason, and its plan.
+//! Every write: the note with operator and reason, and the plan.
 
 use crate::{
     Context,

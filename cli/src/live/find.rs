@@ -74,7 +74,7 @@ fn loader() -> aws_config::ConfigLoader {
     aws::client::loader().timeout_config(timeouts)
 }
 
-/// What samconfig.toml says.
+/// The settings in samconfig.toml.
 #[derive(Debug, Default)]
 struct Saved {
     stack: Option<String>,

@@ -13,14 +13,14 @@ use serde::Serialize;
 
 const LABEL: usize = 14;
 
-/// What is known about a missing order.
+/// The facts about a missing order.
 #[derive(Debug, Clone, Serialize)]
 struct Missing {
     asked: String,
     searched: [&'static str; 6],
     /// Open events that name it.
     events: Vec<OpenEvent>,
-    /// The provider's answer about an id of its own.
+    /// The provider's answer about one of its ids.
     at_provider: Option<AtProvider>,
     likely: String,
     commands: Vec<String>,
@@ -102,7 +102,7 @@ fn likely(open: &[OpenEvent], is_parked: bool, at: Option<&AtProvider>) -> Strin
     }
 }
 
-/// Asks the provider about an id of its own. An answer that does not come is none.
+/// Asks the provider about one of its ids. `None` if it does not answer.
 async fn ask_provider<B: Backend>(on: &Context<'_, B>, asked: &str) -> Option<AtProvider> {
     let (provider, path, member) = if asked.starts_with("fcs_") {
         (

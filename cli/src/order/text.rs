@@ -222,7 +222,7 @@ fn timeline(view: &OrderView, zone: &TimeZone, width: usize) -> String {
         let indent = start.chars().count();
         out += &wrapped(&format!("{start}{}", entry.text), width, indent);
         if let Some(id) = &entry.id {
-            // On a line of its own, so that it is never cut.
+            // On a separate line, so that it is never cut.
             let _ = write!(out, "\n{:indent$}{id}", "");
         }
         out.push('\n');

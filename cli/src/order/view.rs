@@ -166,7 +166,7 @@ pub struct SubscriptionView {
     pub products: Vec<String>,
 }
 
-/// What is known about an order.
+/// The rows and lines about an order.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     pub rows: &'a Rows,

@@ -9,7 +9,7 @@ macro_rules! samples {
     };
 }
 
-/// Of Flex.
+/// Flex's samples.
 pub const FLEX: List = samples!("flex":
     "account.updated",
     "charge.captured",
@@ -54,7 +54,7 @@ pub const FLEX: List = samples!("flex":
     "refund.updated",
 );
 
-/// Of Flint.
+/// Flint's samples.
 pub const FLINT: List = samples!("flint":
     "balance.updated",
     "balance_transaction.created",

@@ -114,7 +114,7 @@ fn correction(rows: &Rows, receipt: &Receipt, item: Item) -> Item {
     }
 }
 
-/// What people call the mail.
+/// The name of the mail for people.
 #[must_use]
 pub fn mail_name(receipt: &Receipt) -> &'static str {
     use domain::receipt::ReceiptKind;
