@@ -398,6 +398,9 @@ pub enum SecretsCommand {
         /// Remove the old secret: deliveries with the new one have come
         #[arg(long)]
         finish: bool,
+        /// Finish although the newest delivery was signed by the old secret
+        #[arg(long, requires = "finish")]
+        anyway: bool,
         #[command(flatten)]
         write: WriteArgs,
     },

@@ -5,7 +5,10 @@ mod rules;
 
 pub(crate) use rules::{api_key, check_key, name, print, webhook_secrets};
 
-use super::write::{confirmed, note};
+use super::{
+    status::last,
+    write::{confirmed, note},
+};
 use crate::{
     Context,
     args::{SecretKind, SecretsCommand, WriteArgs},
@@ -45,9 +48,16 @@ pub(super) async fn run<B: Backend>(
         }
         SecretsCommand::Rotate {
             provider,
-            finish,
+            finish: false,
             write,
-        } => rotate(on, served(on, provider)?, *finish, write).await,
+            ..
+        } => rotate(on, served(on, provider)?, write).await,
+        SecretsCommand::Rotate {
+            provider,
+            anyway,
+            write,
+            ..
+        } => finish(on, served(on, provider)?, *anyway, write).await,
     }
 }
 
@@ -159,32 +169,56 @@ async fn put_webhooks<B: Backend>(
     write(on, name, before.as_ref(), &document, &plan, args).await
 }
 
+/// The webhook secrets of a provider.
+async fn webhooks<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+) -> Result<Vec<String>, Error> {
+    let name = name(provider, SecretKind::Webhook);
+    let document = on.backend.platform().secret(name).await?;
+    Ok(document.as_ref().map(webhook_secrets).unwrap_or_default())
+}
+
 async fn rotate<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
-    finish: bool,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let document = on
-        .backend
-        .platform()
-        .secret(name(provider, SecretKind::Webhook))
-        .await?;
-    let mut secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
-    match (finish, secrets.len()) {
-        (true, 0 | 1) => Err(Error::usage("no rotation is in progress")),
-        (true, _) => {
-            let newest = secrets.split_off(secrets.len() - 1);
-            put_webhooks(on, provider, &newest, "ends the rotation of", args).await
-        }
-        (false, 2..) => Err(Error::usage("a rotation is in progress").cured_by(
+    let mut secrets = webhooks(on, provider).await?;
+    if secrets.len() > 1 {
+        return Err(Error::usage("a rotation is in progress").cured_by(
             "Once deliveries with the new secret have come: till secrets rotate --finish",
-        )),
-        (false, _) => {
-            secrets.push(typed(on, SecretKind::Webhook)?);
-            put_webhooks(on, provider, &secrets, "stands beside", args).await
-        }
+        ));
     }
+    secrets.push(typed(on, SecretKind::Webhook)?);
+    put_webhooks(on, provider, &secrets, "stands beside", args).await
+}
+
+/// Removes all secrets but the newest. The log of intake names the secret that verified each delivery.
+async fn finish<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    anyway: bool,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    let mut secrets = webhooks(on, provider).await?;
+    let Some(newest) = secrets.pop().filter(|_| !secrets.is_empty()) else {
+        return Err(Error::usage("no rotation is in progress"));
+    };
+    let last = last(on, "intake", &["accepted", "duplicate"]).await?;
+    let key = last
+        .as_ref()
+        .and_then(|line| line.fields.get("key")?.as_u64());
+    if key.is_some_and(|key| key < secrets.len() as u64) && !anyway {
+        return Err(Error::new(
+            Exit::Failed,
+            "the newest delivery was signed by the old secret",
+        )
+        .cured_by(
+            "Roll the secret at the provider, wait for a delivery, and repeat; or add --anyway",
+        ));
+    }
+    put_webhooks(on, provider, &[newest], "ends the rotation of", args).await
 }
 
 /// Writes a document after a confirmation.

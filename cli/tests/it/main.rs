@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod binary;
 mod canary;
 mod danger;
 mod desk;

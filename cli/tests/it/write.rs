@@ -411,6 +411,15 @@ async fn secrets_are_replaced_and_rotated_and_never_shown() {
     assert_eq!(both.matches("whsec_").count(), 2);
     assert_eq!(desk.till_at(&typing(NEW), &rotate).await.exit, Exit::Usage);
     let finish = [&["secrets", "rotate", "--finish"], &flags[..]].concat();
+    let signed_by = |key: u64| {
+        let at = desk.bundle.world.now();
+        let fields = json!({"function": "intake", "outcome": "accepted", "key": key});
+        desk.services().log = vec![LogLine { at, fields }];
+    };
+    signed_by(0);
+    let early = desk.till(&finish).await;
+    assert_eq!(early.exit, Exit::Failed, "{}", early.text);
+    signed_by(1);
     let finished = desk.till(&finish).await;
     assert_eq!(finished.exit, Exit::Done, "{}", finished.text);
     assert_eq!(
