@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::IsTerminal,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +19,7 @@ pub trait Terminal: fmt::Debug + Send + Sync {
     fn ask(&self, question: &str) -> Option<String>;
     /// The answer to a question, typed without echo.
     fn ask_hidden(&self, question: &str) -> Option<String>;
-    /// The whole standard input.
+    /// The whole standard input; empty if that is a terminal.
     fn input(&self) -> String;
     /// A message beside the data.
     fn say(&self, message: &str);
@@ -111,7 +112,12 @@ impl Terminal for Console {
     }
 
     fn input(&self) -> String {
-        std::io::read_to_string(std::io::stdin()).unwrap_or_default()
+        let stdin = std::io::stdin();
+        // A read must never wait for a person who was not asked.
+        if stdin.is_terminal() {
+            return String::new();
+        }
+        std::io::read_to_string(stdin).unwrap_or_default()
     }
 
     fn say(&self, message: &str) {

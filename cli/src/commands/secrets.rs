@@ -18,12 +18,8 @@ use crate::{
     output::Answer,
     time,
 };
-use domain::{
-    delivery::secrets::ApiKey,
-    values::{fingerprint::fingerprint, mode::Mode},
-};
 use rules::{check_webhook, cleaned};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write as _;
 
 pub(super) async fn run<B: Backend>(

@@ -2,6 +2,8 @@
 
 use super::{
     stock::sku,
+    stock_file::{csv, read_file},
+    stock_plan::{answer, plan_text},
     write::{confirmed, exit, note},
 };
 use crate::{
@@ -11,24 +13,14 @@ use crate::{
     danger::Danger,
     error::{Error, Exit},
     output::Answer,
-    style::count,
-    table::{Column, table},
     time,
 };
-use domain::{
-    ports::{
-        Shortfalls as _,
-        admin::{MapTo, StockAdmin as _},
-    },
-    sale::mapping::{Grant, MappingKey},
-    values::ids::{PriceId, ProductId, Sku},
-};
+use domain::{ports::Shortfalls as _, values::ids::Sku};
 use jiff::Timestamp;
 use operator::stock::{
     self, Adjusted,
-    plan::{self, Change, Columns, Counted, Mode, Rejected},
+    plan::{self, Change, Counted, Mode, Rejected},
 };
-use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 pub(super) async fn run<B: Backend>(

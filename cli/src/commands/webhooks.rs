@@ -12,10 +12,8 @@ use crate::{
     danger::Danger,
     error::{Error, Exit},
     output::Answer,
-    samples::{self, Changes, sign},
-    time,
+    samples, time,
 };
-use domain::{ports::Events as _, values::ids::EventId};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

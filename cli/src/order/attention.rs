@@ -11,14 +11,10 @@ use super::{
 use crate::style::count;
 use domain::{
     delivery::stored_event::EventState,
-    receipt::{Receipt, ReceiptStatus, feedback::MailHistory},
-    sale::{
-        delivery_failure::DeliveryFailure, dispute::DisputeStage, order::OrderState,
-        stock::Movement,
-    },
-    values::{mode::Mode, provider::ProviderId},
+    sale::{dispute::DisputeStage, order::OrderState, stock::Movement},
+    values::provider::ProviderId,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// Who must act.

@@ -11,8 +11,6 @@ use crate::backend::LogLine;
 use domain::{
     access::entitlement::Entitlement,
     delivery::stored_event::StoredEvent,
-    receipt::Receipt,
-    sale::{order::OrderLine, stock::StockLevel},
     values::money::{Currency, Money},
 };
 use jiff::Timestamp;
