@@ -18,10 +18,20 @@ fn commands(name: &str) -> Vec<String> {
             continue;
         }
         for span in line.split('`').skip(1).step_by(2) {
-            found.extend(span.strip_prefix("till ").map(str::to_owned));
+            let command = span.strip_prefix("till ");
+            found.extend(command.filter(|command| !is_name(command)).map(str::to_owned));
         }
     }
     found
+}
+
+/// True for a noun and its verb alone, such as `stock receive`: a name, and no command to type.
+fn is_name(command: &str) -> bool {
+    let cli = <Cli as clap::CommandFactory>::command();
+    let mut words = command.split(' ');
+    let noun = words.next().and_then(|noun| cli.find_subcommand(noun));
+    let verb = words.next().zip(noun).and_then(|(verb, noun)| noun.find_subcommand(verb));
+    verb.is_some() && words.next().is_none()
 }
 
 /// The words of a shell command, without a shell: quotes hold a word together.
