@@ -38,7 +38,7 @@ pub enum Color {
 #[derive(Debug, Clone, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one flag")]
 pub struct Options {
-    /// The stack; else TILL_STACK, else the stack_name of samconfig.toml
+    /// The stack; else `TILL_STACK`, else the `stack_name` of samconfig.toml
     #[arg(long, global = true, value_name = "NAME")]
     pub stack: Option<String>,
     /// The environment of samconfig.toml
@@ -198,7 +198,7 @@ pub struct OrderArgs {
 pub struct OrdersArgs {
     #[command(flatten)]
     pub range: RangeArgs,
-    /// Only this state, such as paid or partly_refunded
+    /// Only this state, such as paid or `partly_refunded`
     #[arg(long)]
     pub state: Option<String>,
     /// Only orders with an open dispute
@@ -236,7 +236,7 @@ pub struct EventsArgs {
     /// Only this type
     #[arg(long = "type", value_name = "TYPE")]
     pub event_type: Option<String>,
-    /// Only this class of reason, such as order_unknown
+    /// Only this class of reason, such as `order_unknown`
     #[arg(long)]
     pub class: Option<String>,
     /// Print only ids, one a line

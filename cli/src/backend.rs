@@ -133,7 +133,7 @@ impl Function {
     }
 }
 
-/// A stack as CloudFormation describes it.
+/// A stack as `CloudFormation` describes it.
 #[derive(Debug, Clone)]
 pub struct Stack {
     pub name: String,
@@ -141,7 +141,7 @@ pub struct Stack {
     pub mode: Mode,
     /// The bundle's version; `None` on a stack that does not state it.
     pub version: Option<String>,
-    /// CloudFormation's word.
+    /// The word of `CloudFormation`.
     pub status: String,
     /// The time zone of the merchant.
     pub zone: TimeZone,

@@ -34,8 +34,9 @@ impl Danger {
     fn question(self, mode: Mode) -> Question {
         match (self, mode) {
             (Self::Harmless, Mode::Test) => Question::None,
-            (Self::Harmless, Mode::Live) | (Self::CustomerNotices, _) => Question::YesOrNo,
-            (Self::Bulk | Self::Irreversible, Mode::Test) => Question::YesOrNo,
+            (Self::Harmless, Mode::Live)
+            | (Self::CustomerNotices, _)
+            | (Self::Bulk | Self::Irreversible, Mode::Test) => Question::YesOrNo,
             (Self::Bulk | Self::Irreversible, Mode::Live) => Question::StackName,
         }
     }

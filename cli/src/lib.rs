@@ -4,6 +4,12 @@
 //! [`output::Answer`] with data and text. Arguments are parsed in [`args`]; only [`output`] writes to stdout. Writes are
 //! functions of `shared/operator`; [`danger`] decides which of them need a confirmation.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::format_collect,
+    reason = "texts of some lines: a `write!` whose result is ignored says less"
+)]
+
 pub mod args;
 pub mod backend;
 pub mod commands;
@@ -40,5 +46,6 @@ pub struct Context<'a, B> {
 
 /// Runs a command that needs a stack.
 pub async fn run<B: Backend>(cli: &Cli, on: &Context<'_, B>) -> Result<Answer, Error> {
-    commands::run(&cli.command, on).await
+    // On the heap: the future has room for every command.
+    Box::pin(commands::run(&cli.command, on)).await
 }

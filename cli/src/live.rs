@@ -76,8 +76,8 @@ impl Backend for Live {
 
     fn send_report<'a>(&'a self, body: &'a str) -> Answering<'a, Result<(), RetryableError>> {
         Box::pin(async move {
-            let send = self.sqs.send_message().queue_url(&self.feedback_url);
-            let sent = send.message_body(body).send().await;
+            let message = self.sqs.send_message().queue_url(&self.feedback_url);
+            let sent = message.message_body(body).send().await;
             sent.map(drop).map_err(|error| RetryableError::Away {
                 service: "SQS",
                 cause: failure::text(&error),

@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
     let interrupt = Interrupt::default();
     tokio::spawn(on_ctrl_c(interrupt.clone()));
     let terminal = Console::new(interrupt, cli.options.quiet || cli.options.json);
-    match answered(&cli, &terminal).await {
+    match Box::pin(answered(&cli, &terminal)).await {
         Ok(exit) => exit,
         Err(error) => {
             output::print_error(&error, cli.options.json);
@@ -38,11 +38,11 @@ async fn answered(cli: &Cli, terminal: &Console) -> Result<ExitCode, Error> {
     if let Command::Event(EventCommand::New(args)) = &cli.command
         && !(cli.options.local && args.sign)
     {
-        let answer = samples::command(args, terminal, now, None).await?;
+        let answer = samples::command(args, terminal, now, None)?;
         output::print(&answer, None, cli.options.json, now);
         return Ok(ExitCode::from(answer.exit.code()));
     }
-    let Found { config, stack } = find(&cli.options).await?;
+    let Found { config, stack } = Box::pin(find(&cli.options)).await?;
     let backend = Live::new(&config, &stack);
     let on = Context {
         backend: &backend,

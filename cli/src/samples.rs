@@ -131,7 +131,7 @@ pub fn body(event: &Value) -> String {
 /// # Errors
 ///
 /// For an unknown type, path or secret.
-pub async fn command(
+pub fn command(
     args: &NewArgs,
     terminal: &dyn Terminal,
     now: Timestamp,

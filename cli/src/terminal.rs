@@ -41,6 +41,7 @@ impl Interrupt {
     }
 
     /// Sets the flag. The second time, the process ends at once: `true`.
+    #[must_use]
     pub fn set(&self) -> bool {
         self.0.swap(true, Ordering::Relaxed)
     }

@@ -35,14 +35,14 @@ pub enum StockCommand {
         after_help = "Example:\n  till stock import count.csv --counted-at \"today 07:30\" --why \"yearly count\""
     )]
     Import {
-        /// The file, or - for stdin; its columns are sku and on_hand
+        /// The file, or - for stdin; its columns are `sku` and `on_hand`
         file: String,
         /// When the units were counted; sales since then are subtracted
         #[arg(long, value_name = "TIME")]
         counted_at: Option<String>,
         #[arg(long, value_enum, default_value = "set")]
         mode: ImportMode,
-        /// Other names of the columns, such as sku=Art,on_hand=Qty
+        /// Other names of the columns, such as `sku=Art,on_hand=Qty`
         #[arg(long)]
         columns: Option<String>,
         /// Write the valid rows although others are rejected

@@ -19,7 +19,7 @@ pub struct LogLine {
 pub struct LogQuery {
     /// True for the gateway's log, false for that of the functions.
     pub gateway: bool,
-    /// A pattern of CloudWatch Logs; empty for all lines.
+    /// A pattern of `CloudWatch` Logs; empty for all lines.
     pub pattern: String,
     pub since: Timestamp,
     pub before: Timestamp,

@@ -30,9 +30,7 @@ pub(super) async fn run<B: Backend>(
         EventCommand::Release { ids, write } => event_write::release(on, ids, write).await,
         EventCommand::Replay { ids, write } => event_write::replay(on, ids, write).await,
         EventCommand::Drop { ids, write } => event_write::drop(on, ids, write).await,
-        EventCommand::New(args) => {
-            samples::command(args, on.terminal, on.now, Some(on.stack)).await
-        }
+        EventCommand::New(args) => samples::command(args, on.terminal, on.now, Some(on.stack)),
         EventCommand::Send(args) => super::send::send(on, args).await,
     }
 }

@@ -95,10 +95,6 @@ fn plan<B>(on: &Context<'_, B>, function: Function, runs: bool) -> String {
     format!("{name} stops. {consequence}{until}")
 }
 
-#[expect(
-    clippy::fn_params_excessive_bools,
-    reason = "each is one fact of the answer"
-)]
 fn answer<B>(
     on: &Context<'_, B>,
     args: &FlowArgs,

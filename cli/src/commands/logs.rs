@@ -220,7 +220,7 @@ pub(super) async fn watch<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Err
         since = clock - 1.minute();
         seen = lines;
         platform.wait(EVERY_SECONDS).await?;
-        clock = clock + i64::try_from(EVERY_SECONDS).unwrap_or(1).seconds();
+        clock += i64::try_from(EVERY_SECONDS).unwrap_or(1).seconds();
     }
     on.terminal.progress(None);
     let data = json!({"last_line_at": last});

@@ -16,7 +16,7 @@ use crate::{
     output::Answer,
     style::count,
 };
-use domain::values::ids::CustomerId;
+use domain::values::ids::{CustomerId, PaymentIntentId, SubscriptionId};
 use jiff::ToSpan;
 use serde_json::{Value, json};
 
@@ -58,8 +58,18 @@ async fn one<B: Backend>(
     let rows =
         rows.ok_or_else(|| Error::not_found(format!("order {id} is linked and not stored")))?;
     let mut marks = vec![id.as_str()];
-    marks.extend(rows.order.payment_intents.iter().map(|id| id.as_str()));
-    marks.extend(rows.order.subscription_id.iter().map(|id| id.as_str()));
+    marks.extend(
+        rows.order
+            .payment_intents
+            .iter()
+            .map(PaymentIntentId::as_str),
+    );
+    marks.extend(
+        rows.order
+            .subscription_id
+            .iter()
+            .map(SubscriptionId::as_str),
+    );
     let open = open_events(store, &marks).await?;
     let (log, log_error) = if args.logs {
         match log_lines(on, &rows).await {

@@ -13,7 +13,7 @@ pub(super) async fn ledger<B: Backend>(on: &Context<'_, B>, period: &str) -> Res
             .cured_by("Write 2026-03 or 2026-03-03")
     };
     let is_month = period.matches('-').count() == 1;
-    let date: Date = if is_month {
+    let first: Date = if is_month {
         format!("{period}-01")
     } else {
         period.to_owned()
@@ -21,9 +21,9 @@ pub(super) async fn ledger<B: Backend>(on: &Context<'_, B>, period: &str) -> Res
     .parse()
     .map_err(|_| bad())?;
     let range = if is_month {
-        report::month(date, zone)
+        report::month(first, zone)
     } else {
-        report::day(date, zone)
+        report::day(first, zone)
     };
     let range = range.map_err(|_| bad())?;
     let mut progress = |read: usize| on.terminal.progress(Some(&format!("{read} movements")));

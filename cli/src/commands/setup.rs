@@ -138,18 +138,16 @@ async fn api_key<B: Backend>(
     let Some(key) = ask(on, write, &asked) else {
         return Ok(step(name, false, "missing", put));
     };
-    match secrets::check_key(provider, &key, on.stack.mode) {
-        Err(error) => Ok(step(name, false, error.what, put)),
-        Ok(()) => {
-            secrets::put_key_confirmed(on, provider, &key).await?;
-            Ok(step(
-                name,
-                true,
-                format!("stored: {}", secrets::print(&key)),
-                "",
-            ))
-        }
+    if let Err(error) = secrets::check_key(provider, &key, on.stack.mode) {
+        return Ok(step(name, false, error.what, put));
     }
+    secrets::put_key_confirmed(on, provider, &key).await?;
+    Ok(step(
+        name,
+        true,
+        format!("stored: {}", secrets::print(&key)),
+        "",
+    ))
 }
 
 /// A value from the terminal; `None` without one, in a dry run, or for an empty line.

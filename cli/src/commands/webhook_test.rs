@@ -66,7 +66,7 @@ pub(super) async fn test<B: Backend>(
     let event_id = EventId::new(id.clone()).map_err(|error| Error::usage(error.to_string()))?;
     for _ in 0..LOOKS {
         if let Some(stored) = on.backend.store().event(&event_id).await? {
-            return tested(provider, url, &id, status, Some(stored.state.to_string()));
+            return tested(provider, url, &id, status, Some(&stored.state.to_string()));
         }
         if on.terminal.is_interrupted() {
             break;
@@ -81,9 +81,9 @@ fn tested(
     url: &str,
     id: &str,
     status: u16,
-    state: Option<String>,
+    state: Option<&str>,
 ) -> Result<Answer, Error> {
-    let (verdict, exit) = match (status, &state) {
+    let (verdict, exit) = match (status, state) {
         (200, Some(state)) => (format!("received, verified and stored as {state}. This type makes no order and no mail."), Exit::Done),
         (200, None) => ("answered, and not stored: does the URL lead to another stack?".to_owned(), Exit::Failed),
         (400..=499, _) => ("refused: the stack runs with another secret. Wait five minutes, or: till secrets status".to_owned(), Exit::Failed),

@@ -10,6 +10,7 @@ use crate::{
 use domain::values::mode::Mode;
 use jiff::{ToSpan, tz::TimeZone};
 use serde_json::Value;
+use std::future::{Ready, ready};
 
 pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
     vec![
@@ -41,9 +42,13 @@ async fn credentials<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     })
 }
 
-async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
+fn status<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
+    ready(Ok(status_seen(on)))
+}
+
+fn status_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     let status = &*on.stack.status;
-    Ok(if status.ends_with("_IN_PROGRESS") {
+    if status.ends_with("_IN_PROGRESS") {
         Seen::warn(
             format!("the stack is {status}"),
             "Wait for the deployment, then run the checks again.",
@@ -63,10 +68,14 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         )
     } else {
         Seen::ok(status.to_owned())
-    })
+    }
 }
 
-async fn parameters<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
+fn parameters<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
+    ready(Ok(parameters_seen(on)))
+}
+
+fn parameters_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     let stack = on.stack;
     let mut wrong = Vec::new();
     let is_live = stack.mode == Mode::Live && !stack.local;
@@ -93,24 +102,28 @@ async fn parameters<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         wrong.push("ReconcileDays is 0, so missed webhooks are not recovered".to_owned());
     }
     if wrong.is_empty() {
-        return Ok(Seen::ok("as expected"));
+        return Seen::ok("as expected");
     }
-    Ok(Seen::warn(
+    Seen::warn(
         wrong.join("; "),
         "Correct the parameters in samconfig.toml, then run sam deploy (docs/parameters.md).",
-    ))
+    )
 }
 
-async fn version<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
+fn version<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
+    ready(Ok(version_seen(on)))
+}
+
+fn version_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     let own = env!("CARGO_PKG_VERSION");
-    Ok(match on.stack.version.as_deref() {
+    match on.stack.version.as_deref() {
         Some(version) if version == own => Seen::ok(format!("both are {own}")),
         Some(version) => Seen::warn(
             format!("the stack runs {version}, and till is {own}"),
             "Check out the version of the stack and build till again, or deploy this version.",
         ),
         None => Seen::ok("the stack does not state its version"),
-    })
+    }
 }
 
 async fn flow<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
@@ -178,12 +191,16 @@ async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     Ok(Seen::fail(says, cure))
 }
 
-async fn topic<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
+fn topic<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
+    ready(Ok(topic_seen(on)))
+}
+
+fn topic_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     let stack = on.stack;
     let recipient = stack
         .parameter("AlarmTopicArn")
         .or(stack.parameter("AlarmEmail"));
-    Ok(match recipient {
+    match recipient {
         Some(_) => Seen::ok("alarms have a recipient"),
         None if stack.mode == Mode::Live => Seen::fail(
             "no one receives the alarms",
@@ -193,7 +210,7 @@ async fn topic<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
             "no one receives the alarms",
             "Set AlarmEmail in samconfig.toml before you go live.",
         ),
-    })
+    }
 }
 
 async fn subscriber<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {

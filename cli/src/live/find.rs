@@ -1,4 +1,4 @@
-//! Finds the stack: by its name through CloudFormation, or the local one by its file.
+//! Finds the stack: by its name through `CloudFormation`, or the local one by its file.
 
 use super::failure;
 use crate::{

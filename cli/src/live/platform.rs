@@ -10,6 +10,14 @@ use crate::{
     error::{Error, Exit},
 };
 use aws_config::{SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_sdk_sesv2::{
+    operation::{
+        delete_suppressed_destination::DeleteSuppressedDestinationError,
+        get_email_identity::GetEmailIdentityError,
+    },
+    types::SendQuota,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -246,22 +254,17 @@ impl Platform for AwsPlatform {
             } else {
                 Some(0)
             };
-            match reserved {
-                Some(number) => {
-                    let put = self.lambda.put_function_concurrency().function_name(name);
-                    let put = put.reserved_concurrent_executions(number).send().await;
-                    put.map(drop).map_err(|failed| error("Lambda", &failed))
-                }
-                None => {
-                    let delete = self
-                        .lambda
-                        .delete_function_concurrency()
-                        .function_name(name)
-                        .send()
-                        .await;
-                    delete.map(drop).map_err(|failed| error("Lambda", &failed))
-                }
+            if let Some(number) = reserved {
+                let put = self.lambda.put_function_concurrency().function_name(name);
+                let put = put.reserved_concurrent_executions(number).send().await;
+                return put.map(drop).map_err(|failed| error("Lambda", &failed));
             }
+            let delete = self
+                .lambda
+                .delete_function_concurrency()
+                .function_name(name);
+            let delete = delete.send().await;
+            delete.map(drop).map_err(|failed| error("Lambda", &failed))
         })
     }
 
@@ -312,7 +315,7 @@ impl Platform for AwsPlatform {
                 Err(failed)
                     if failed
                         .as_service_error()
-                        .is_some_and(|failed| failed.is_resource_not_found_exception()) =>
+                        .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
                 {
                     Ok(None)
                 }
@@ -346,7 +349,7 @@ impl Platform for AwsPlatform {
                 Err(failed)
                     if failed
                         .as_service_error()
-                        .is_some_and(|failed| failed.is_not_found_exception()) =>
+                        .is_some_and(GetEmailIdentityError::is_not_found_exception) =>
                 {
                     Ok(None)
                 }
@@ -364,8 +367,8 @@ impl Platform for AwsPlatform {
                 production: found.production_access_enabled(),
                 sending: found.sending_enabled(),
                 enforcement: found.enforcement_status().unwrap_or("HEALTHY").to_owned(),
-                sent_last_day: quota.map_or(0.0, |quota| quota.sent_last24_hours()),
-                most_a_day: quota.map_or(0.0, |quota| quota.max24_hour_send()),
+                sent_last_day: quota.map_or(0.0, SendQuota::sent_last24_hours),
+                most_a_day: quota.map_or(0.0, SendQuota::max24_hour_send),
             })
         })
     }
@@ -383,7 +386,7 @@ impl Platform for AwsPlatform {
                 Err(failed)
                     if failed
                         .as_service_error()
-                        .is_some_and(|failed| failed.is_not_found_exception()) =>
+                        .is_some_and(DeleteSuppressedDestinationError::is_not_found_exception) =>
                 {
                     Ok(false)
                 }

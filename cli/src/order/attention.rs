@@ -45,7 +45,7 @@ pub struct Item {
     pub commands: Vec<String>,
 }
 
-fn item(what: &'static str, id: impl ToString, class: &str, text: impl Into<String>) -> Item {
+fn item(what: &'static str, id: &impl ToString, class: &str, text: impl Into<String>) -> Item {
     Item {
         what,
         id: id.to_string(),

@@ -48,7 +48,7 @@ fn entry(at: Timestamp, actor: &str, what: &'static str, text: impl Into<String>
 }
 
 impl Entry {
-    fn of(self, id: impl ToString) -> Self {
+    fn of(self, id: &impl ToString) -> Self {
         Self {
             id: Some(id.to_string()),
             ..self

@@ -29,7 +29,10 @@ use till::{
 /// An API key of the shop.
 pub const KEY: &str = "fsk_canarykey0123456789";
 
-/// What the platform holds and was asked.
+/// A posted request: address, headers and body.
+pub type Posted = (String, Vec<(String, String)>, Vec<u8>);
+
+/// The contents of the platform, and its calls.
 #[derive(Debug, Default)]
 pub struct Services {
     pub log: Vec<LogLine>,
@@ -44,7 +47,7 @@ pub struct Services {
     /// The answers of the provider's API, by method and path.
     pub api: BTreeMap<String, (u16, Value)>,
     pub called: Vec<ApiRequest>,
-    pub posted: Vec<(String, Vec<(String, String)>, Vec<u8>)>,
+    pub posted: Vec<Posted>,
     /// The answer of the webhook URL.
     pub answers: u16,
     /// The services that do not answer.

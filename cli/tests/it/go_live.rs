@@ -95,7 +95,7 @@ fn provoke(desk: &mut Desk, check: &str) {
     };
     match check {
         "aws.credentials" => drop(desk.services().away.insert("STS")),
-        "stack.status" => desk.stack.status = "UPDATE_ROLLBACK_FAILED".to_owned(),
+        "stack.status" => "UPDATE_ROLLBACK_FAILED".clone_into(&mut desk.stack.status),
         "stack.parameters" => drop(
             desk.stack
                 .parameters
@@ -133,13 +133,15 @@ fn provoke(desk: &mut Desk, check: &str) {
         ),
         "mail.sender" => desk.services().verified.clear(),
         "mail.sandbox" => account(desk, |account| account.production = false),
-        "mail.enforcement" => account(desk, |account| account.enforcement = "PROBATION".to_owned()),
+        "mail.enforcement" => account(desk, |account| {
+            "PROBATION".clone_into(&mut account.enforcement);
+        }),
         "mail.quota" => account(desk, |account| account.sent_last_day = 190.0),
         "work.letters" => {
             desk.bundle
                 .world
                 .kept()
-                .give_up(Hop::Receipts, "{}".to_owned(), "in vain".to_owned())
+                .give_up(Hop::Receipts, "{}".to_owned(), "in vain".to_owned());
         }
         "work.sweep" => desk
             .services()

@@ -19,7 +19,11 @@ fn commands(name: &str) -> Vec<String> {
         }
         for span in line.split('`').skip(1).step_by(2) {
             let command = span.strip_prefix("till ");
-            found.extend(command.filter(|command| !is_name(command)).map(str::to_owned));
+            found.extend(
+                command
+                    .filter(|command| !is_name(command))
+                    .map(str::to_owned),
+            );
         }
     }
     found
@@ -30,7 +34,10 @@ fn is_name(command: &str) -> bool {
     let cli = <Cli as clap::CommandFactory>::command();
     let mut words = command.split(' ');
     let noun = words.next().and_then(|noun| cli.find_subcommand(noun));
-    let verb = words.next().zip(noun).and_then(|(verb, noun)| noun.find_subcommand(verb));
+    let verb = words
+        .next()
+        .zip(noun)
+        .and_then(|(verb, noun)| noun.find_subcommand(verb));
     verb.is_some() && words.next().is_none()
 }
 
@@ -151,11 +158,12 @@ async fn the_page_shows_the_order_as_it_is_printed() {
     let ended = rich().await.till(&["order", "order-1", "--logs"]).await;
     let path = format!("{}/../docs/till.md", env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(&path).unwrap();
-    let printed: String = ended
-        .text
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect();
+    let lines: Vec<&str> = ended.text.lines().map(str::trim_end).collect();
+    let printed = lines.join(
+        "
+",
+    ) + "
+";
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
         let (before, rest) = page.split_once("```text\n").unwrap();
         let (_, after) = rest.split_once("```\n").unwrap();

@@ -177,7 +177,7 @@ async fn a_bounced_notice_is_corrected_cleared_and_sent_again() {
     let resend = ["mail", "resend", "fre_1-refund"];
     let dry = desk.till(&[&resend[..], &["--dry-run"]].concat()).await;
     assert_eq!(dry.exit, Exit::Done);
-    desk.bundle.world.pass(Duration::from_secs(60));
+    desk.bundle.world.pass(Duration::from_mins(1));
     let ended = desk
         .confirmed(&[&resend[..], &["--version", &version(&desk, "fre_1-refund")]].concat())
         .await;

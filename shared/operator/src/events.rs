@@ -204,7 +204,7 @@ async fn once_more(
                     event_type: Some(read.event_type),
                     occurred_at: read.occurred_at,
                     note: note.line(ask.word()),
-                    announced: announced(event::released(&event, note.at()), note),
+                    announced: announced(&event::released(&event, note.at()), note),
                 };
                 let changed = events.reopen_event(&reopening).await?;
                 (changed == Changed::Now).then_some(Again::Reopened { from })
@@ -222,8 +222,8 @@ async fn once_more(
     Ok(Again::Left(Left::Contended))
 }
 
-fn announced(announcements: Vec<Announcement>, note: &Note) -> Option<Batch> {
-    Batch::new(&announcements, note.at())
+fn announced(announcements: &[Announcement], note: &Note) -> Option<Batch> {
+    Batch::new(announcements, note.at())
 }
 
 /// Drops an event that is parked or unfinished: it has no effects, and the note states the reason.
@@ -241,7 +241,7 @@ pub async fn drop_event(
             Ok(droppable) => droppable,
             Err(end) => return Ok(end),
         };
-        let announced = announced(event::dropped(event, note.at()), note);
+        let announced = announced(&event::dropped(event, note.at()), note);
         let line = note.line("dropped it");
         let dropped = events.drop_event(id, from, &line, announced.as_ref(), note.at());
         if dropped.await? == Changed::Now {
