@@ -27,6 +27,7 @@ SAMPLES = {
     "FeedbackFunction": "events/feedback.json",
     "SweepFunction": "events/sweep.json",
     "ReconcileFunction": "events/reconcile.json",
+    "AnnouncementsFunction": "events/announcements.json",
 }
 
 

@@ -33,6 +33,7 @@ use flint_shop::api::FlintApi;
 use kit::flint_shop::FLINT_SECRET;
 use kit::prelude::*;
 use kit::{
+    announcing::{AnnouncerOver, announcer_over},
     dice::Dice,
     reconciling::reconcile_over,
     sweeping::{SweepOver, sweep_over},
@@ -60,6 +61,7 @@ pub struct Broken {
 pub struct Stage {
     bundle: Bundle,
     sweep: SweepOver,
+    announcer: AnnouncerOver,
     reconcile: Reconcile<World>,
     /// The API of the second provider.
     flint: FlintApi,
@@ -78,6 +80,7 @@ impl Default for Stage {
         Self {
             bundle,
             sweep: sweep_over(&world),
+            announcer: announcer_over(&world),
             // No list forgets in a story.
             reconcile: reconcile_over(&world, 4_000),
             flint: FlintApi::of(&world),

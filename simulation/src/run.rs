@@ -19,6 +19,7 @@ use super::{
     reports::{self, Mailed},
     stats::Stats,
 };
+use announcements::Call;
 use aws::batch::Nameless;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use domain::{
@@ -101,6 +102,8 @@ enum Errand {
     /// To compare the provider's lists with the stored rows.
     Reconcile,
     Sweep,
+    /// To publish announcements.
+    Announce,
     /// To handle given-up messages and parked events: an operator's command.
     Operate,
 }
@@ -127,6 +130,7 @@ enum Act {
     /// An operator handles given-up messages and parked events.
     Operate,
     Sweep,
+    Announce,
     Reconcile,
     /// SES reports this about that mail.
     Report(usize, usize),
@@ -276,6 +280,7 @@ impl<'a> Run<'a> {
         let acts = [
             (days / 6, Act::Operate),
             (sweeps, Act::Sweep),
+            (days / 3, Act::Announce),
             (reconciles, Act::Reconcile),
             (forgets, Act::Forget),
             (forgeries, Act::Forge),
@@ -299,6 +304,7 @@ impl<'a> Run<'a> {
         self.settle()?;
         self.sweep_what_is_due()?;
         let end = self.hold_end()?;
+        self.hold_announcements()?;
         self.hold_nothing_missing()?;
         if self.dice.percent(50) {
             // As if every event were older than its retention: a duplicate is then a new event.
@@ -495,6 +501,7 @@ impl<'a> Run<'a> {
                 }
             }
             Act::Sweep => self.begin_sweep(),
+            Act::Announce => self.begin_announcing(),
             Act::Reconcile => self.begin_reconcile(),
             Act::Report(n, nth) => {
                 let now = self.world.now();
@@ -614,6 +621,20 @@ impl<'a> Run<'a> {
             Done::Over
         });
         self.begin(Errand::Sweep, SWEEP_LASTS, future);
+    }
+
+    fn begin_announcing(&mut self) {
+        let announcer = &self.stage.announcer;
+        let all_counters = self.calm || self.dice.percent(30);
+        let future = Box::pin(async move {
+            let call = Call {
+                all_counters,
+                ..Call::default()
+            };
+            let _ = announcer.answer(&call).await;
+            Done::Over
+        });
+        self.begin(Errand::Announce, SWEEP_LASTS, future);
     }
 
     /// A rate, or none once it is calm.

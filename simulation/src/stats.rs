@@ -21,6 +21,10 @@ pub struct Stats {
     pub again: u64,
     /// How many were held, their fate being unknown.
     pub held: u64,
+    /// How many announcements were published.
+    pub announced: u64,
+    /// How many of them for the second time.
+    pub announced_again: u64,
     /// How much time passed, in days.
     pub days: u64,
     /// The count of each fault.
@@ -41,6 +45,8 @@ impl Stats {
         self.mails += other.mails;
         self.again += other.again;
         self.held += other.held;
+        self.announced += other.announced;
+        self.announced_again += other.announced_again;
         self.days += other.days;
         self.story = self.story.wrapping_add(other.story);
         for (what, count) in &other.struck {
@@ -61,6 +67,8 @@ impl Stats {
             ("mails", self.mails),
             ("  of those again, their fate being unknown", self.again),
             ("mails held, their fate being unknown", self.held),
+            ("announcements", self.announced),
+            ("  of those again", self.announced_again),
             ("simulated days", self.days),
         ];
         for (what, count) in rows {

@@ -35,7 +35,7 @@ fn use_of(name: &str) -> fn(&str) {
         "intake.json" | "intake.base64.json" => is_taken_in,
         FULFILLMENT => is_a_batch::<FulfillmentJob>,
         RECEIPTS => is_a_batch::<ReceiptJob>,
-        "sweep.json" | "reconcile.json" => says_nothing_but_that_it_is_time,
+        "sweep.json" | "reconcile.json" | "announcements.json" => says_nothing_but_that_it_is_time,
         "feedback.json" => is_a_batch_about_mails,
         COMPLETED | "flex/checkout.session.completed.expanded.json" => {
             tells_of_a_checkout_in_the_seed

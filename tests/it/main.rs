@@ -5,6 +5,7 @@
 
 mod access;
 mod adapters;
+mod announcements;
 mod contract;
 mod documents;
 mod encryption;

@@ -56,7 +56,7 @@ fn every_missing_setting_is_named_at_once() {
     for (function, names) in [
         (
             "IntakeFunction",
-            "EVENTS_TABLE FULFILLMENT_QUEUE_URL FLEX_WEBHOOK_SECRETS_ARN MAX_BODY_BYTES",
+            "EVENTS_TABLE ANNOUNCEMENTS_TABLE FULFILLMENT_QUEUE_URL FLEX_WEBHOOK_SECRETS_ARN MAX_BODY_BYTES",
         ),
         (
             "FulfillmentFunction",
@@ -73,6 +73,10 @@ fn every_missing_setting_is_named_at_once() {
         (
             "SweepFunction",
             "EVENTS_TABLE FULFILLMENT_QUEUE_URL RECEIPTS_TABLE FEEDBACK_DEAD_LETTER_QUEUE_URL",
+        ),
+        (
+            "AnnouncementsFunction",
+            "ANNOUNCEMENTS_TABLE ORDERS_TABLE STOCK_TABLE EVENT_BUS MODE ANNOUNCE_PERSONAL_DATA ANNOUNCEMENT_RETENTION_DAYS",
         ),
         (
             "ReconcileFunction",
@@ -192,6 +196,7 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
                 "STOCK_TABLE",
                 "RECEIPTS_TABLE",
                 "RESOURCES_TABLE",
+                "ANNOUNCEMENTS_TABLE",
                 "ENTITLEMENTS_TABLE",
                 "FULFILLMENT_QUEUE_URL",
                 "RECEIPT_QUEUE_URL",

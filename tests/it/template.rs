@@ -18,13 +18,14 @@ use std::{
     time::Duration,
 };
 
-const FUNCTIONS: [&str; 6] = [
+const FUNCTIONS: [&str; 7] = [
     "Intake",
     "Fulfillment",
     "Receipts",
     "Feedback",
     "Sweep",
     "Reconcile",
+    "Announcements",
 ];
 
 /// The functions that a queue feeds, and the first part of that queue's name.
@@ -35,11 +36,12 @@ const WORKERS: [(&str, &str); 3] = [
 ];
 
 /// The metrics that sweep measures, and the fields of its line `measured`.
-pub(crate) const GAUGES: [(&str, &str); 5] = [
+pub(crate) const GAUGES: [(&str, &str); 6] = [
     ("DeadLetters", "dead_letters"),
     ("Failed", "failed"),
     ("Held", "held"),
     ("OldestUnfulfilledSeconds", "oldest_unfulfilled_seconds"),
+    ("OldestUnpublishedSeconds", "oldest_unpublished_seconds"),
     ("Parked", "parked"),
 ];
 
@@ -58,6 +60,8 @@ Unreadable { $.outcome = "unreadable" }
 
 /// The alarms, and the condition of each.
 const ALARMS: &str = "
+AnnouncementsLateAlarm Maximum OldestUnpublishedSeconds >= 900 in 300 s
+AnnouncementsSilentAlarm Sum Outcomes{announcements,announced} < 1 in 1800 s
 DeadLetterAlarm Maximum DeadLetters >= 1 in 300 s
 DeliveryFailureAlarm Sum DeliveryFailures >= 1 in 300 s
 FunctionErrorsAlarm intake + fulfillment + receipts + feedback + sweep + reconcile + panics \
@@ -255,6 +259,8 @@ fn the_settings_given_are_the_settings_read() {
         }
         // The log reads this one.
         read.insert("FUNCTION".to_owned());
+        // All functions have this one.
+        read.remove("ANNOUNCEMENTS_TABLE");
         let given = settings(function);
         assert_eq!(names(given), read, "{function}");
         assert_eq!(given["FUNCTION"], json!(function.to_lowercase()));
@@ -297,9 +303,14 @@ fn each_run_is_over_before_the_next() {
         );
         assert_eq!(at(&id)["Events"], yaml(&schedule), "{id}");
     }
-    // A sweep stops by itself, so it is not cut off between a row's mark and its message.
-    let stops = sweep::Limits::default().lasts + Duration::from_secs(15);
-    assert!(stops <= Duration::from_secs(number("SweepFunction/Timeout")));
+    // Both stop by themselves, so they are not cut off between two writes that belong together.
+    for (lasts, function) in [
+        (sweep::Limits::default().lasts, "Sweep"),
+        (announcements::Limits::default().lasts, "Announcements"),
+    ] {
+        let stops = lasts + Duration::from_secs(15);
+        assert!(stops <= Duration::from_secs(number(&format!("{function}Function/Timeout"))));
+    }
 }
 
 #[test]
@@ -605,13 +616,15 @@ fn every_function_is_watched() {
         let on = format!(", Dimensions: [{{Name: FunctionName, Value: !Ref {function}Function}}]");
         metric(300, "Sum", "AWS/Lambda", name, &on)
     };
-    let errors = FUNCTIONS.map(|name| (name.to_lowercase(), of_lambda(name, "Errors")));
+    // CloudWatch adds ten metrics at most. AnnouncementsSilentAlarm watches the seventh function.
+    let watched = FUNCTIONS.iter().filter(|name| **name != "Announcements");
+    let errors = watched.map(|name| (name.to_lowercase(), of_lambda(name, "Errors")));
     let throttles = WORKERS.map(|(name, _)| {
         let id = format!("throttled_{}", name.to_lowercase());
         (id, of_lambda(name, "Throttles"))
     });
     let panics = metric(300, "Sum", "!Ref AWS::StackName", "Panics", "");
-    let all = errors.into_iter().chain(throttles);
+    let all = errors.chain(throttles);
     let all = all.chain([("panics".to_owned(), panics)]);
     assert_eq!(metrics("FunctionErrorsAlarm"), all.collect());
 }
@@ -883,7 +896,7 @@ fn every_parameter_is_documented_with_its_default() {
 fn the_outputs_are_those_that_the_documents_use() {
     let outputs = names(&TEMPLATE["Outputs"]);
     let expected = set(
-        "BundleVersion EntitlementsTableName FlintNextStep FlintWebhookUrl NextStep ResourcesTableName StockTableName WebhookUrl",
+        "BundleVersion EntitlementsTableName EventBusName FlintNextStep FlintWebhookUrl NextStep ResourcesTableName StockTableName WebhookUrl",
     );
     assert_eq!(outputs, expected);
     let url = text(at("Outputs/WebhookUrl/Value/Sub"));

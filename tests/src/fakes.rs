@@ -74,6 +74,8 @@ pub struct Kept {
     pub dead_letters: BTreeMap<usize, Dead>,
     /// The number of messages ever given up on.
     pub given_up: usize,
+    /// Batches of announcements that a newer version has written in a way that this one cannot read.
+    pub unreadable_batches: BTreeSet<String>,
     /// The entries that the bus has, in their order.
     pub published: Vec<Entry>,
     /// How many of the next entries the bus refuses, each with its own answer.

@@ -6,6 +6,7 @@
     reason = "a test kit: names that say everything need no more"
 )]
 
+pub mod announcing;
 pub mod dice;
 pub mod drive;
 pub mod fakes;

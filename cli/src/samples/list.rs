@@ -163,4 +163,8 @@ pub const FUNCTIONS: List = &[
     ("feedback", include_str!("../../../events/feedback.json")),
     ("sweep", include_str!("../../../events/sweep.json")),
     ("reconcile", include_str!("../../../events/reconcile.json")),
+    (
+        "announcements",
+        include_str!("../../../events/announcements.json"),
+    ),
 ];

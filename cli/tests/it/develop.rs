@@ -139,7 +139,14 @@ async fn a_message_for_fulfillment_names_the_event() {
     let job: FulfillmentJob =
         serde_json::from_str(event["Records"][0]["body"].as_str().unwrap()).unwrap();
     assert!(job.subject().starts_with("fevt_"));
-    for function in ["fulfillment", "receipts", "feedback", "sweep", "reconcile"] {
+    for function in [
+        "fulfillment",
+        "receipts",
+        "feedback",
+        "sweep",
+        "reconcile",
+        "announcements",
+    ] {
         let ended = Desk::open().till(&["event", "new", function]).await;
         assert!(
             serde_json::from_str::<Value>(&ended.text).is_ok(),

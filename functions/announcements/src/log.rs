@@ -4,7 +4,7 @@ use crate::Ran;
 use domain::values::outcome::RetryableError;
 use jiff::SignedDuration;
 
-/// Writes the line of a run.
+/// Writes the lines of a run. A gauge that could not be measured has no line.
 pub(crate) fn log(ran: &Ran, failed: Option<&RetryableError>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     let Ran {
@@ -14,7 +14,9 @@ pub(crate) fn log(ran: &Ran, failed: Option<&RetryableError>, took: SignedDurati
         more,
         oldest_seconds,
     } = *ran;
-    let oldest_unpublished_seconds = oldest_seconds;
+    if let Some(oldest_unpublished_seconds) = oldest_seconds {
+        tracing::info!(outcome = "measured", oldest_unpublished_seconds, "gauges");
+    }
     match failed {
         None => {
             tracing::info!(
@@ -23,13 +25,12 @@ pub(crate) fn log(ran: &Ran, failed: Option<&RetryableError>, took: SignedDurati
                 batches_failed,
                 levels,
                 more,
-                oldest_unpublished_seconds,
                 duration_ms,
                 "announcements published"
             );
         }
         Some(error) => {
-            tracing::warn!(outcome = "retry", reason = %error, published, batches_failed, levels, more, oldest_unpublished_seconds, duration_ms, "the next run retries");
+            tracing::warn!(outcome = "retry", reason = %error, published, batches_failed, levels, more, duration_ms, "the next run retries");
         }
     }
 }

@@ -12,6 +12,7 @@
 //! customer another mail, once for each request.
 
 pub mod address;
+pub mod announce;
 pub mod close;
 pub mod customer;
 pub mod events;

@@ -36,6 +36,68 @@ impl Run<'_> {
         Err(format!("I1: it is never done: {}", self.overdue()))
     }
 
+    /// Once a calm run of the announcer is over, the bus has every announcement, and those of a thing make its row.
+    pub(super) fn hold_announcements(&mut self) -> Result<(), String> {
+        self.pass(Duration::from_mins(5));
+        // The levels of counters are announced by batches that the next run publishes at the latest.
+        for _ in 0..2 {
+            self.begin_announcing();
+            self.go_on()?;
+        }
+        let world = self.world.clone();
+        let kept = world.kept();
+        let wrong = kept.unannounced();
+        hold!(wrong.is_empty(), "I7: {wrong:?}");
+        let waiting = kept.batches.values().filter(|(_, published)| !published);
+        let waiting: Vec<_> = waiting.map(|(batch, _)| &batch.batch_id).collect();
+        hold!(waiting.is_empty(), "I7: never published: {waiting:?}");
+        let stored = kept
+            .batches
+            .values()
+            .flat_map(|(batch, _)| &batch.announcements);
+        let stored: BTreeSet<&str> = stored.map(|one| one.id.as_str()).collect();
+        let published: BTreeSet<&str> = kept.published.iter().map(|one| one.id.as_str()).collect();
+        hold!(
+            stored == published,
+            "I7: the bus has other announcements than the table"
+        );
+        let paid = kept.orders.values().filter(|order| {
+            let is_paid = order.funds() == OrderFunds::Received;
+            is_paid && order.fulfilled_at.is_some()
+        });
+        let is_told = |order: &Order| {
+            let id = &order.order_id;
+            let of_order = |told: &&str| told.starts_with(&format!("{id}/"));
+            let is_paid = |told: &&str| told.ends_with(".paid");
+            published
+                .iter()
+                .filter(|told| of_order(told) && is_paid(told))
+                .count()
+                == 1
+        };
+        let untold: Vec<_> = paid.filter(|order| !is_told(order)).collect();
+        hold!(
+            untold.is_empty(),
+            "I7: not announced as paid once: {untold:?}"
+        );
+        let differs = |(sku, units): (&Sku, &i64)| {
+            kept.announced_levels.get(sku).map(|level| level.on_hand) != Some(*units)
+        };
+        let levels = kept
+            .counters
+            .iter()
+            .filter(|(sku, units)| differs((sku, units)))
+            .count();
+        hold!(
+            levels == 0,
+            "I7: {levels} counters differ from what was announced"
+        );
+        self.stats.announced = u64::try_from(kept.published.len()).unwrap_or_default();
+        let again = kept.published.len() - published.len();
+        self.stats.announced_again = u64::try_from(again).unwrap_or_default();
+        Ok(())
+    }
+
     /// True if a correction has waited through all its attempts: it is left to sweep.
     fn leaves_corrections(&self) -> bool {
         let kept = self.world.kept();

@@ -44,10 +44,15 @@ impl Announcements for World {
 
     async fn unpublished_batch(&self, id: &str) -> Result<Option<Batch>, RetryableError> {
         self.look_up("announcements.batch", |kept| {
+            if kept.unreadable_batches.contains(id) {
+                return Err(RetryableError::Fault(
+                    "an item of Announcements does not have its shape".to_owned(),
+                ));
+            }
             let found = kept.batches.get(id).filter(|(_, published)| !published);
-            found.map(|(batch, _)| batch.clone())
+            Ok(found.map(|(batch, _)| batch.clone()))
         })
-        .await
+        .await?
     }
 
     async fn mark_published(&self, id: &str, _: Timestamp) -> Result<(), RetryableError> {
