@@ -145,6 +145,8 @@ pub enum Command {
     Logs(LogsArgs),
     /// Follow the log
     Watch,
+    /// Publish announcements again, for a system that lost them
+    Announce(AnnounceArgs),
     /// Look for missed webhooks now
     Reconcile(WriteArgs),
     /// Requeue overdue work now
@@ -268,6 +270,21 @@ pub struct ReplayArgs {
     pub pages: usize,
     /// Continue after this event
     #[arg(long, value_name = "EVENT")]
+    pub after: Option<String>,
+    #[command(flatten)]
+    pub write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct AnnounceArgs {
+    /// The changes from this time on
+    #[arg(long, value_name = "TIME")]
+    pub since: String,
+    /// The most batches
+    #[arg(long, default_value_t = 1000)]
+    pub limit: usize,
+    /// Continue after this batch
+    #[arg(long, value_name = "BATCH")]
     pub after: Option<String>,
     #[command(flatten)]
     pub write: WriteArgs,

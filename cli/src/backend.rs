@@ -12,9 +12,9 @@ pub use platform::{
 use domain::{
     delivery::job::{FulfillmentJob, ReceiptJob},
     ports::{
-        Answering, Backlogs, Commits, DeadLetters, EntitlementAdmin, Entitlements, EventAdmin,
-        Events, OpenRows, OrderAdmin, Orders, Queue, ReceiptAdmin, Receipts, ResourceAdmin,
-        ResourceLists, Shortfalls, Suppressions,
+        AnnouncementAdmin, Answering, Backlogs, Commits, DeadLetters, EntitlementAdmin,
+        Entitlements, EventAdmin, Events, OpenRows, OrderAdmin, Orders, Queue, ReceiptAdmin,
+        Receipts, ResourceAdmin, ResourceLists, Shortfalls, Suppressions,
         admin::{OrderSearch, StockAdmin},
     },
     upkeep::sweep::ReceiptBacklog,
@@ -28,6 +28,7 @@ use std::{collections::BTreeMap, fmt};
 pub trait Store:
     Events
     + EventAdmin
+    + AnnouncementAdmin
     + OpenRows
     + Orders
     + OrderAdmin
@@ -51,6 +52,7 @@ pub trait Store:
 impl<
     T: Events
         + EventAdmin
+        + AnnouncementAdmin
         + OpenRows
         + Orders
         + OrderAdmin

@@ -1,6 +1,7 @@
 //! The commands, one file for each noun.
 
 mod access;
+mod announce;
 mod checkout;
 mod customer;
 mod event;
@@ -60,6 +61,7 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Receivables => reports::receivables(on).await,
         Command::Logs(args) => logs::logs(on, args).await,
         Command::Watch => logs::watch(on).await,
+        Command::Announce(args) => announce::again(on, args).await,
         Command::Reconcile(args) => run_now::reconcile(on, args).await,
         Command::Sweep(args) => run_now::sweep(on, args).await,
         Command::Pause(args) => flow::pause(on, args).await,

@@ -52,6 +52,7 @@ fn commands(customer: &str) -> Vec<Vec<String>> {
         "receivables",
         "logs",
         "logs fevt_1",
+        "announce --since 2025-01-01 --dry-run",
         "reconcile --dry-run",
         "sweep --dry-run",
         "pause intake --dry-run",

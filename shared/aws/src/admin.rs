@@ -10,8 +10,8 @@ use crate::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     ports::{
-        Changed, OrderPage,
-        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace},
+        Changed, OrderPage, StockRow,
+        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin},
     },
     sale::{mapping::MappingKey, order::Order, stock::Movement},
     values::{
@@ -42,19 +42,16 @@ struct ItemKey {
 }
 
 /// The place of an item by its key.
-fn place(key: &Attributes) -> Option<StockPlace> {
+fn place(key: &Attributes) -> Option<StockRow> {
     let part = |name: &str| Some(key.get(name)?.as_s().ok()?.clone());
-    Some(StockPlace {
+    Some(StockRow {
         sku: part("sku")?,
         entry: part("entry")?,
     })
 }
 
 impl StockAdmin for Store {
-    async fn counter_page(
-        &self,
-        after: Option<&StockPlace>,
-    ) -> Result<CounterPage, RetryableError> {
+    async fn counter_page(&self, after: Option<&StockRow>) -> Result<CounterPage, RetryableError> {
         let start = after.map(|at| {
             attributes(Key::from([
                 ("sku", at.sku.clone()),

@@ -2,7 +2,10 @@
 
 use super::{On, committed, decided, dynamodb, memory, recorded, sale, unique};
 use domain::{
-    ports::admin::{CounterPage, MapTo, OrderSearch as _, StockAdmin as _, StockPlace},
+    ports::{
+        StockRow,
+        admin::{CounterPage, MapTo, OrderSearch as _, StockAdmin as _},
+    },
     sale::mapping::{Grant, MappingKey, MappingRow},
 };
 use kit::prelude::*;
@@ -60,7 +63,7 @@ async fn of_many_who_set_a_counter_one_does(on: &impl On) {
 
 /// All counters, by pages.
 async fn all_counters(on: &impl On) -> Vec<(Sku, Option<i64>)> {
-    let (mut all, mut after) = (Vec::new(), None::<StockPlace>);
+    let (mut all, mut after) = (Vec::new(), None::<StockRow>);
     for _ in 0..10_000 {
         let page = on.shortfalls().counter_page(after.as_ref()).await.unwrap();
         let CounterPage { counters, next } = page;

@@ -3,8 +3,8 @@
 use super::World;
 use domain::{
     ports::{
-        Changed, OrderPage,
-        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace},
+        Changed, OrderPage, StockRow,
+        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin},
     },
     sale::{
         mapping::{MappingKey, MappingRow},
@@ -21,10 +21,7 @@ use domain::{
 const ROWS_A_PAGE: usize = 3;
 
 impl StockAdmin for World {
-    async fn counter_page(
-        &self,
-        after: Option<&StockPlace>,
-    ) -> Result<CounterPage, RetryableError> {
+    async fn counter_page(&self, after: Option<&StockRow>) -> Result<CounterPage, RetryableError> {
         self.look_up("stock_desk.counter_page", |kept| {
             let rows = kept.counters.iter();
             let rows = rows.filter(|(sku, _)| after.is_none_or(|at| sku.as_str() > &*at.sku));
@@ -37,7 +34,7 @@ impl StockAdmin for World {
                 })
                 .collect();
             let last = counters.last().filter(|_| counters.len() == ROWS_A_PAGE);
-            let next = last.map(|counter| StockPlace {
+            let next = last.map(|counter| StockRow {
                 sku: counter.sku.to_string(),
                 entry: "counter".to_owned(),
             });

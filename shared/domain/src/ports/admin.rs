@@ -1,7 +1,7 @@
 //! The ports that only operators use: stock counts, searches for orders, and corrections of an order.
 
 use crate::{
-    ports::{Changed, OrderPage},
+    ports::{Changed, OrderPage, StockRow},
     sale::{
         mapping::{Grant, MappingKey},
         order::Order,
@@ -27,14 +27,7 @@ pub struct Counter {
 pub struct CounterPage {
     pub counters: Vec<Counter>,
     /// The start of the next page; `None` at the end of the table.
-    pub next: Option<StockPlace>,
-}
-
-/// A place in the Stock table, from which a next page continues.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StockPlace {
-    pub sku: String,
-    pub entry: String,
+    pub next: Option<StockRow>,
 }
 
 /// The new content of a mapping row.
@@ -53,7 +46,7 @@ pub trait StockAdmin: Send + Sync {
     /// Reads a bounded number of rows, movements included, and returns the counters among them.
     fn counter_page(
         &self,
-        after: Option<&StockPlace>,
+        after: Option<&StockRow>,
     ) -> impl Future<Output = Result<CounterPage, RetryableError>> + Send;
     /// The movements of a SKU, strongly consistent, `most` at most, in the order of their orders' ids.
     fn movements(
