@@ -109,6 +109,9 @@ async fn every_command_of_the_operators_guide_runs() {
             busy().await
         };
         desk.bundle.world.kept().counters.insert(sku("BRACE-M"), 3);
+        // After every date in the guide.
+        let later = "2026-06-01T12:00:00Z".parse().unwrap();
+        desk.bundle.world.pass_until(later);
         let terminal = FakeTerminal {
             input: kit::story::SECRET.to_owned(),
             interrupt_after: 100_000,

@@ -1,6 +1,6 @@
 //! The operators' ports on stock and orders.
 
-use super::{On, committed, decided, dynamodb, memory, recorded, sale, unique};
+use super::{On, Shelves as _, committed, decided, dynamodb, memory, recorded, sale, unique};
 use domain::{
     ports::{
         StockRow,
