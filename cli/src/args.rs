@@ -135,7 +135,8 @@ pub enum Command {
         id: String,
     },
     /// Print the journal of a month or a day
-    Ledger {
+    #[command(alias = "ledger")]
+    Journal {
         /// A month such as 2026-03, or a day such as 2026-03-03
         period: String,
     },

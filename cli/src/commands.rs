@@ -57,7 +57,7 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Mail(command) => mail::run(on, command).await,
         Command::Stock(command) => stock::run(on, command).await,
         Command::Access { id } => access::access(on, id).await,
-        Command::Ledger { period } => reports::ledger(on, period).await,
+        Command::Journal { period } => reports::journal(on, period).await,
         Command::Receivables => reports::receivables(on).await,
         Command::Logs(args) => logs::logs(on, args).await,
         Command::Watch => logs::watch(on).await,

@@ -1,4 +1,4 @@
-//! `till ledger` and `till receivables`: the reports about money.
+//! `till journal` and `till receivables`: the reports about money.
 
 use crate::{Context, backend::Backend, error::Error, output::Answer};
 use domain::resource::{journal::Book, receivables::Ages};
@@ -6,7 +6,10 @@ use jiff::civil::Date;
 use operator::report;
 use serde_json::{Value, json};
 
-pub(super) async fn ledger<B: Backend>(on: &Context<'_, B>, period: &str) -> Result<Answer, Error> {
+pub(super) async fn journal<B: Backend>(
+    on: &Context<'_, B>,
+    period: &str,
+) -> Result<Answer, Error> {
     let zone = &on.stack.zone;
     let bad = || {
         Error::usage(format!("{period:?} is no month and no day"))
@@ -27,9 +30,9 @@ pub(super) async fn ledger<B: Backend>(on: &Context<'_, B>, period: &str) -> Res
     };
     let range = range.map_err(|_| bad())?;
     let mut progress = |read: usize| on.terminal.progress(Some(&format!("{read} movements")));
-    let journal = report::journal(on.backend.store(), range, &mut progress).await;
+    let found = report::journal(on.backend.store(), range, &mut progress).await;
     on.terminal.progress(None);
-    let journal = journal?;
+    let found = found?;
     let book = |book: &Book| {
         let lines = book.lines.iter().map(|line| {
             json!({
@@ -40,15 +43,15 @@ pub(super) async fn ledger<B: Backend>(on: &Context<'_, B>, period: &str) -> Res
         });
         json!({"opening": book.opening, "lines": lines.collect::<Vec<Value>>()})
     };
-    let books: Vec<Value> = journal
+    let books: Vec<Value> = found
         .books
         .iter()
         .map(|((provider, currency), of)| {
             json!({"provider": provider, "currency": currency.code(), "book": book(of)})
         })
         .collect();
-    let data = json!({"since": journal.period.start, "before": journal.period.end, "books": books});
-    let answer = Answer::new("till.ledger/1", &data, journal.text(zone))?;
+    let data = json!({"since": found.period.start, "before": found.period.end, "books": books});
+    let answer = Answer::new("till.journal/1", &data, found.text(zone))?;
     Ok(if books.is_empty() {
         answer.warned(
             "none",

@@ -48,7 +48,7 @@ fn commands(customer: &str) -> Vec<Vec<String>> {
         "stock receive BRACE-M 1 --dry-run",
         "stock map fprod_1 GEL --dry-run",
         "access CUSTOMER",
-        "ledger 2026-03",
+        "journal 2026-03",
         "receivables",
         "logs",
         "logs fevt_1",

@@ -384,7 +384,7 @@ impl Desk {
         self.platform.0.lock().unwrap()
     }
 
-    /// Runs a command at a terminal where nobody answers.
+    /// Runs a command at a terminal without answers.
     pub async fn till(&self, args: &[&str]) -> Ended {
         self.till_at(&FakeTerminal::default(), args).await
     }

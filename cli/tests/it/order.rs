@@ -74,7 +74,7 @@ pub async fn reported(bundle: &Bundle, receipt: &str, kind: &str) {
     assert_matches!(bundle.feedback.take(&notice).await, Outcome::Accepted(_));
 }
 
-/// The first purchase, told twice, with a refund whose notice bounced and with a dispute.
+/// The first purchase, delivered twice, with a refund whose notice bounced and with a dispute.
 pub async fn rich() -> Desk {
     let bundle = open_shop(OnUnknown::Resend);
     bundle.provider_has(&sale(&purchase(1)));

@@ -243,12 +243,12 @@ async fn the_log_is_read_as_sentences() {
 #[tokio::test]
 async fn the_reports_about_money_name_their_period() {
     let desk = rich().await;
-    let ledger = desk.till(&["ledger", "2026-03"]).await;
-    assert_eq!(ledger.exit, Exit::Done, "{}", ledger.text);
-    insta::assert_snapshot!("ledger_text", ledger.text);
+    let journal = desk.till(&["journal", "2026-03"]).await;
+    assert_eq!(journal.exit, Exit::Done, "{}", journal.text);
+    insta::assert_snapshot!("journal_text", journal.text);
     let receivables = desk.till(&["receivables"]).await;
     insta::assert_snapshot!("receivables_text", receivables.text);
-    assert_eq!(desk.till(&["ledger", "march"]).await.exit, Exit::Usage);
+    assert_eq!(desk.till(&["journal", "march"]).await.exit, Exit::Usage);
 }
 
 #[tokio::test]
