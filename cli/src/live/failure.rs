@@ -41,7 +41,14 @@ where
     E: ProvideErrorMetadata + StdError + 'static,
     R: std::fmt::Debug,
 {
-    let what = format!("{service}: {}", text(error));
+    let cause = text(error);
+    if error.as_service_error().is_none() && cause.contains("credential") {
+        return Error::new(Exit::Denied, format!("{service}: no AWS credentials")).cured_by(
+            "Sign in (aws sso login --profile NAME) and add --profile NAME. The SDK asks for no MFA code: use aws configure \
+             export-credentials for such a profile.",
+        );
+    }
+    let what = format!("{service}: {cause}");
     let code = error
         .as_service_error()
         .and_then(|error| error.meta().code());
