@@ -30,7 +30,8 @@ def main():
     BUILT.mkdir(parents=True, exist_ok=True)
     # Without --package, the default members' features count, as in `sam build`.
     native("intake", ["--bin", "intake"])
-    native("fulfillment", ["--bin", "fulfillment"])
+    for name in ("fulfillment", "receipts", "sweep", "reconcile"):
+        native(name, ["--bin", name])
     native("bare", ["--package", "bare"])
     cargo("the harness", ["--package", "harness"])
     cargo("the micro-benchmarks", ["--package", "micro"])

@@ -61,6 +61,10 @@ def stack_outputs(endpoint, stack_name):
     return outputs
 
 
+def delete_stack(endpoint, stack_name):
+    query(endpoint, "cloudformation", "DeleteStack", StackName=stack_name)
+
+
 def members(answer):
     """The `member` elements of a query answer, each as a dictionary of its text fields."""
     for member in xml.etree.ElementTree.fromstring(answer).iter():

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 import time
@@ -120,6 +121,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
             name: resources[f"{name.title()}Function"]
             for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile", "announcements")
         },
+        "event_bus": outputs["EventBusName"],
         "secrets": [resources[name] for name in stored],
         "parameters": parameters,
         "given": given,
@@ -141,6 +143,8 @@ def lint():
     for what, command in (
         ("sam validate --lint", ["sam", "validate", "--lint", "--template-file", PROJECT / "template.yaml"]),
         ("cfn-lint", ["cfn-lint", PROJECT / "template.yaml"]),
+        ("cfn-lint of the other templates", ["cfn-lint", PROJECT / "events" / "announcements" / "schemas.yaml",
+                                             *sorted((PROJECT / "examples").glob("*/*/template.yaml"))]),
     ):
         tool, *arguments = command
         say.run(what, [tools.SAM / "bin" / tool, *arguments], LOCAL / "logs" / f"{tool}.log",
@@ -185,6 +189,31 @@ def deploy(endpoint, parameters, place):
         )
         aws.mend_concurrency(endpoint)
         return (BUILD / "built").read_text()
+
+
+def deploy_beside(stack, template, name, parameters):
+    """`sam deploy` of another template into the stack's account. A parameter with the name of one of the stack's outputs
+    gets its value. Returns the outputs."""
+    endpoint = stack["endpoint"]
+    text = template.read_text()
+    given = {
+        output: value
+        for output, value in aws.stack_outputs(endpoint, stack["stack_name"]).items()
+        if re.search(rf"^  {output}:", text, re.MULTILINE)
+    }
+    log = LOCAL / "logs" / f"sam-deploy-{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    say.run(
+        f"deploying {os.path.relpath(template, PROJECT)}",
+        [tools.SAM / "bin" / "sam", "deploy", "--template-file", template.resolve(), "--config-env", "local",
+         "--stack-name", name, "--s3-bucket", BUCKET, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset",
+         "--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides",
+         *(f'{key}="{value}"' for key, value in {**given, **parameters}.items())],
+        log,
+        env=environment(endpoint),
+        cwd=PROJECT,
+    )
+    return aws.stack_outputs(endpoint, name)
 
 
 def fingerprint():

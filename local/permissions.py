@@ -156,7 +156,10 @@ def check(roles, trace, everything):
         if decision != "Allow"
     ]
     problems += roles.problems
-    uses = {(roles.logical[name], action, resource) for name, action, resource, _ in counted} | {
+    # CMD may deploy other stacks. Their roles are not compared, but a refused call is an error there as well.
+    uses = {
+        (roles.logical[name], action, resource) for name, action, resource, _ in counted if name in roles.logical
+    } | {
         (roles.logical[name], action, resource) for name, action, resource in roles.needs
     }
     needed = {permission for permission in allowed if is_needed(permission, allowed, uses)}

@@ -11,6 +11,9 @@
     stack.py event FILE  print a sample as a function would get it, a delivery signed now
     stack.py invoke FUNCTION [FILE]
                          run a function on a sample, against the stack, in a container if Docker runs
+    stack.py deploy TEMPLATE
+                         deploy another template beside the stack and print its outputs
+    stack.py remove NAME remove such a stack
     stack.py run -- CMD  run CMD against a stack of its own, which ends with it
 
 `up` leaves what it started running and writes .local/stack.json; `run` hands CMD the path of such a file
@@ -19,6 +22,7 @@ in STACK_FILE. Needs nothing but the standard library.
 
 import argparse
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -28,6 +32,7 @@ import sys
 import urllib.error
 
 import audit
+import aws
 import deployment
 import invocation
 import permissions
@@ -77,6 +82,12 @@ def main():
     invoke.add_argument("--no-container", action="store_true", help="do not use Docker")
     invoke.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], type=setting, dest="changes",
                         help="change a variable of the function; implies --no-container")
+    deploy = verbs.add_parser("deploy", help="deploy another template beside the stack")
+    deploy.add_argument("template", help="a parameter with the name of an output of the stack gets its value")
+    deploy.add_argument("--name", required=True, help="the name of the new stack")
+    deploy.add_argument("--parameter", **PARAMETER)
+    remove = verbs.add_parser("remove", help="remove a stack that `deploy` made")
+    remove.add_argument("name")
     run = verbs.add_parser("run", help="run a command against a stack of its own")
     run.add_argument("--mode", choices=["test", "live"], default="test")
     run.add_argument("--faults", metavar="SEED", type=int, help="put a proxy between the functions and AWS that can fail them")
@@ -201,6 +212,15 @@ def invoke(asked):
     return invocation.invoke(running(), asked.function, asked.file, dict(asked.changes), in_container)
 
 
+def deploy(asked):
+    outputs = deployment.deploy_beside(running(), pathlib.Path(asked.template), asked.name, dict(asked.parameter))
+    say.line(json.dumps(outputs))
+
+
+def remove(asked):
+    aws.delete_stack(running()["endpoint"], asked.name)
+
+
 def setting(text):
     name, sign, value = text.partition("=")
     if not (name and sign):
@@ -281,6 +301,8 @@ VERBS = {
     "send": send,
     "event": event,
     "invoke": invoke,
+    "deploy": deploy,
+    "remove": remove,
     "run": run,
 }
 

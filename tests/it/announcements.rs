@@ -344,3 +344,89 @@ async fn announcements_since_a_time_are_published_again_with_their_ids_and_a_dry
     let page = world.published_since(since, None).await.unwrap();
     assert_eq!(page.batches.len(), 2);
 }
+
+/// A queue that gets everything of the stack's bus.
+async fn subscribed(play: &Play) -> (aws_sdk_sqs::Client, String) {
+    let config = play.stack.config().await;
+    let (sqs, bus) = (
+        aws_sdk_sqs::Client::new(&config),
+        aws_sdk_eventbridge::Client::new(&config),
+    );
+    let name = format!("announced-{}", number());
+    let queue = sqs.create_queue().queue_name(&name).send().await.unwrap();
+    let url = queue.queue_url.unwrap();
+    let name_of_arn = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
+    let get = sqs.get_queue_attributes().queue_url(&url);
+    let got = get
+        .attribute_names(name_of_arn.clone())
+        .send()
+        .await
+        .unwrap();
+    let arn = got.attributes.unwrap()[&name_of_arn].clone();
+    let rule = bus
+        .put_rule()
+        .name(&name)
+        .event_bus_name(&play.stack.event_bus);
+    let rule = rule.event_pattern(r#"{"source": ["fulfillment"]}"#);
+    rule.send().await.unwrap();
+    let target = aws_sdk_eventbridge::types::Target::builder();
+    let target = target.id("queue").arn(arn).build().unwrap();
+    let targets = bus
+        .put_targets()
+        .rule(&name)
+        .event_bus_name(&play.stack.event_bus);
+    targets.targets(target).send().await.unwrap();
+    (sqs, url)
+}
+
+#[tokio::test]
+async fn on_the_deployed_stack_a_sale_and_a_count_by_hand_reach_a_rule_of_the_bus() {
+    let play = play().await;
+    let (sqs, url) = subscribed(&play).await;
+    let purchase = Purchase::numbered(number());
+    let order_id = purchase.order_id().to_owned();
+    play.sell(&purchase).await.unwrap();
+    let event_id = id("fevt", number());
+    play.takes(&purchase.completed(&event_id)).await;
+    play.sent_receipt(&order_id, Duration::from_mins(1)).await;
+    let counted = sku(&format!("COUNTED-{}", number()));
+    play.tables
+        .stock_levels
+        .put_counter(&counted, 3)
+        .await
+        .unwrap();
+    let wanted = BTreeSet::from([
+        format!("{order_id}/1/order.paid"),
+        format!("{order_id}-order/3/receipt.sent"),
+        format!("{counted}/1/stock.moved"),
+    ]);
+    let told = std::cell::RefCell::new(BTreeMap::new());
+    let all = async || {
+        let receive = sqs.receive_message().queue_url(&url);
+        let got = receive
+            .max_number_of_messages(10)
+            .wait_time_seconds(1)
+            .send();
+        for message in got.await.unwrap().messages.unwrap_or_default() {
+            let event: Value = serde_json::from_str(&message.body.unwrap()).unwrap();
+            let id = event["detail"]["id"].as_str().unwrap().to_owned();
+            told.borrow_mut().insert(id, event);
+        }
+        let told = told.borrow();
+        let is_there = wanted.iter().all(|id| told.contains_key(id));
+        Ok(is_there.then_some(()))
+    };
+    // By the streams alone.
+    until("the announcements", Duration::from_mins(1), all)
+        .await
+        .unwrap();
+    let paid = told.borrow()[&format!("{order_id}/1/order.paid")].clone();
+    assert_eq!(paid["source"], "fulfillment");
+    assert_eq!(paid["detail-type"], "order.paid");
+    assert!(paid["detail"]["contact"]["email"].is_string());
+    // What the schedules do.
+    assert_eq!(play.invoke("announcements").await.unwrap(), "null");
+    let all_counters = json!({"all_counters": true});
+    let answer = play.invoke_with("announcements", &all_counters).await;
+    assert_eq!(answer.unwrap(), "null");
+}

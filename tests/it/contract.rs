@@ -18,9 +18,9 @@ use domain::{
         known::{Case, Known, Need},
     },
     ports::{
-        Backlogs, Commits, EntitlementAdmin, Entitlements, EventAdmin, Events, OpenRows,
-        OrderAdmin, Orders, ReceiptAdmin, Receipts, ResourceAdmin, ResourceLists, Shortfalls,
-        Suppressions,
+        AnnouncementAdmin, Announcements, Backlogs, Commits, EntitlementAdmin, Entitlements,
+        EventAdmin, Events, OpenRows, OrderAdmin, Orders, ReceiptAdmin, Receipts, ResourceAdmin,
+        ResourceLists, Shortfalls, StockLevels, Suppressions,
         admin::{OrderSearch, StockAdmin},
     },
     receipt,
@@ -106,6 +106,10 @@ impl Shelves for kit::stack::StockTable {
 trait EventPorts: Events + EventAdmin + OpenRows + Backlogs<EventBacklog> {}
 trait ReceiptPorts: Receipts + ReceiptAdmin + OpenRows + Backlogs<ReceiptBacklog> {}
 
+trait AnnouncementPorts: Announcements + AnnouncementAdmin + StockLevels {}
+
+impl AnnouncementPorts for World {}
+impl AnnouncementPorts for aws::Store {}
 impl EventPorts for World {}
 impl ReceiptPorts for World {}
 impl EventPorts for aws::Store {}
@@ -122,6 +126,7 @@ trait On {
     fn stock_levels(&self) -> &impl Shelves;
     fn shortfalls(&self) -> &(impl Shortfalls + StockAdmin);
     fn resources(&self) -> &(impl ResourceLists + ResourceAdmin);
+    fn announcements(&self) -> &impl AnnouncementPorts;
 
     async fn record(&self, event: &StoredEvent) -> Recorded {
         self.events().record(event).await.unwrap()
@@ -209,6 +214,9 @@ impl On for World {
     fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
         self
     }
+    fn announcements(&self) -> &impl AnnouncementPorts {
+        self
+    }
 }
 
 impl On for Ports {
@@ -237,6 +245,9 @@ impl On for Ports {
         &self.store
     }
     fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
+        &self.store
+    }
+    fn announcements(&self) -> &impl AnnouncementPorts {
         &self.store
     }
 }
@@ -280,6 +291,7 @@ macro_rules! on_both {
 }
 
 mod admin;
+mod announcements;
 mod feedback;
 mod messages;
 mod mode;

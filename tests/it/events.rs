@@ -4,7 +4,7 @@
 //! The intake samples have no valid signature. The tests sign them for a chosen clock, `local/stack.py` for
 //! the moment of the call.
 
-use crate::local::stack_py;
+use crate::{announced, local::stack_py};
 use aws::batch;
 use aws_lambda_events::event::sqs::SqsEvent;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -46,6 +46,7 @@ fn use_of(name: &str) -> fn(&str) {
         _ if name.starts_with("flex/") => is_an_event_about_what_the_seed_knows,
         FLINT_SEED => names_only_things_that_it_has,
         _ if name.starts_with("flint/") => is_an_event_of_flints_about_the_seed,
+        _ if name.starts_with("announcements/") => is_checked_with_the_announcements,
         _ => panic!("{name} has no use"),
     }
 }
@@ -196,6 +197,11 @@ fn is_a_batch_about_mails(name: &str) {
         let body: Value = serde_json::from_str(record.body.as_deref().unwrap()).unwrap();
         assert!(is_a_report(&body), "{name}");
     }
+}
+
+fn is_checked_with_the_announcements(name: &str) {
+    let name = name.trim_start_matches("announcements/");
+    assert!(announced::files().contains(name), "{name} is of no kind");
 }
 
 fn says_nothing_but_that_it_is_time(name: &str) {

@@ -3,7 +3,7 @@
 
 mod levels;
 mod not_ours;
-mod samples;
+pub(crate) mod samples;
 mod shown;
 
 use kit::{flint_shop::flint_samples, prelude::*};

@@ -5,6 +5,7 @@
 
 mod access;
 mod adapters;
+mod announced;
 mod announcements;
 mod contract;
 mod documents;

@@ -261,6 +261,11 @@ impl Play {
 
     /// Starts a function as a schedule does, waits for its end, and returns what it answers.
     pub async fn invoke(&self, function: &str) -> Result<String, PlayError> {
+        self.invoke_with(function, &json!({})).await
+    }
+
+    /// Invokes a function with an input, and returns its answer.
+    pub async fn invoke_with(&self, function: &str, input: &Value) -> Result<String, PlayError> {
         let none = || PlayError::NoFunction(function.to_owned());
         let name = self.stack.functions.get(function).ok_or_else(none)?;
         let url = format!(
@@ -270,7 +275,7 @@ impl Play {
         Ok(self
             .http
             .post(url)
-            .json(&json!({}))
+            .json(input)
             .send()
             .await?
             .error_for_status()?

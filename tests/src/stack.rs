@@ -26,6 +26,7 @@ pub struct Stack {
     pub queues: QueueUrls,
     /// The functions' physical names, by their own.
     pub functions: BTreeMap<String, String>,
+    pub event_bus: String,
     pub secrets: Vec<String>,
     /// The template's parameters as deployed, those with a default only if another value was given.
     pub parameters: BTreeMap<String, String>,

@@ -1,29 +1,26 @@
-//! Stubs of DynamoDB, SQS, Secrets Manager and Flex. They count the calls by action.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "indexing a `Value` gives null or makes the member"
-)]
+//! Stubs of DynamoDB, SQS, SES, Secrets Manager and Flex. They count the calls by action.
 
 use crate::{
     Failure,
     delivery::webhook_secrets,
-    flex,
+    dynamodb::{self, Place, Tables, text},
+    flex::{self, Skus},
     tls::{Authority, HOST, TlsListener},
 };
 use axum::{
     Router,
     body::Bytes,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
     serve::ListenerExt as _,
 };
 use md5::{Digest as _, Md5};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt::Write as _,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -33,30 +30,40 @@ use tokio::net::TcpListener;
 /// Calls by action.
 pub(crate) type Calls = BTreeMap<String, u64>;
 
-type Item = Map<String, Value>;
+/// A message of a queue.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// Unique in a run.
+    pub(crate) number: u64,
+    pub(crate) body: String,
+    /// How often a function has received it.
+    pub(crate) receives: u32,
+}
 
-/// The keys of the tables, by the tables' names in the benchmark.
-const KEYS: [(&str, &[&str]); 8] = [
-    ("events", &["event_id"]),
-    ("idempotency", &["id"]),
-    ("orders", &["order_id"]),
-    ("links", &["link"]),
-    ("stock", &["sku", "entry"]),
-    ("entitlements", &["customer_id", "entry"]),
-    ("receipts", &["receipt_id"]),
-    ("resources", &["resource_id"]),
-];
-
+/// All that the stubs hold.
 #[derive(Debug, Default)]
-struct World {
-    /// By table and key.
-    items: HashMap<(String, String), Item>,
+pub(crate) struct World {
+    pub(crate) tables: Tables,
     calls: Calls,
     /// Calls that wait for their answer.
     in_flight: usize,
     /// How often a call came while no other waited: sequential round trips.
     round_trips: u64,
     latency: Duration,
+    /// Transactions that were cancelled because another one was in flight.
+    pub(crate) conflicts: u64,
+    /// By the last part of the queue's URL.
+    pub(crate) queues: HashMap<String, VecDeque<Message>>,
+    /// False if messages are counted and not kept.
+    pub(crate) keeps_messages: bool,
+    messages: u64,
+    /// How long a failed message stays hidden, by its receipt handle.
+    pub(crate) hidden: HashMap<String, Duration>,
+    /// Mails by the tag that names their receipt.
+    pub(crate) mails: HashMap<String, u64>,
+    pub(crate) skus: Skus,
+    /// The numbers of the sessions that Flex lists.
+    pub(crate) listed: Vec<u64>,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -82,7 +89,7 @@ impl Aws {
         let shared = Shared::default();
         lock(&shared).latency = latency;
         let router = Router::new()
-            .route("/v1/{*path}", get(flex::answer))
+            .route("/v1/{*path}", get(of_flex))
             .fallback(answer)
             .layer(from_fn_with_state(Arc::clone(&shared), counted))
             .with_state(Arc::clone(&shared));
@@ -102,41 +109,51 @@ impl Aws {
         Ok(Self { shared, url })
     }
 
+    /// All that the stubs hold. Nothing is answered while the guard lives.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.shared)
+    }
+
     /// Takes the counts since the last time.
     pub(crate) fn take_calls(&self) -> Calls {
-        std::mem::take(&mut lock(&self.shared).calls)
+        std::mem::take(&mut self.world().calls)
+    }
+
+    /// Takes the billed capacity since the last time.
+    pub(crate) fn take_units(&self) -> dynamodb::Units {
+        std::mem::take(&mut self.world().tables.units)
     }
 
     /// Takes the count of sequential round trips since the last time.
     pub(crate) fn take_round_trips(&self) -> u64 {
-        std::mem::take(&mut lock(&self.shared).round_trips)
+        std::mem::take(&mut self.world().round_trips)
     }
 
     /// Sets the time that each answer takes from now on.
     pub(crate) fn set_latency(&self, latency: Duration) {
-        lock(&self.shared).latency = latency;
+        self.world().latency = latency;
     }
 
     /// Marks all of intake's events as processed, as fulfillment would.
     pub(crate) fn process_events(&self) {
-        for item in lock(&self.shared).items.values_mut() {
-            if item.contains_key("event_id") {
-                item.insert("state".to_owned(), json!({"S": "processed"}));
-            }
+        for item in self.world().tables.table_mut("events").values_mut() {
+            item.insert("state".to_owned(), json!({"S": "processed"}));
         }
     }
 }
 
-/// Counts a call by its action, and waits for the latency.
+/// Counts a call by its action, and waits for the latency. A transaction waits later, with its items busy.
 async fn counted(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let action = action(&request);
+    let is_transaction = action == "TransactWriteItems";
     let latency = {
         let mut world = lock(&shared);
-        *world.calls.entry(action(&request)).or_default() += 1;
+        *world.calls.entry(action).or_default() += 1;
         world.round_trips += u64::from(world.in_flight == 0);
         world.in_flight += 1;
         world.latency
     };
-    if !latency.is_zero() {
+    if !latency.is_zero() && !is_transaction {
         tokio::time::sleep(latency).await;
     }
     let response = next.run(request).await;
@@ -144,53 +161,41 @@ async fn counted(State(shared): State<Shared>, request: Request, next: Next) -> 
     response
 }
 
+/// The service's name of an action. SES has it in the body of a form, and the functions use one of SES's actions.
 fn action(request: &Request) -> String {
     let target = request.headers().get("x-amz-target");
     match target.and_then(|it| it.to_str().ok()?.rsplit('.').next()) {
         Some(action) => action.to_owned(),
+        None if request.method() == Method::POST => SEND_MAIL.to_owned(),
         None => format!("Flex {}", request.method()),
     }
 }
 
+const SEND_MAIL: &str = "SendRawEmail";
+
+async fn of_flex(State(shared): State<Shared>, uri: Uri) -> impl IntoResponse {
+    let (skus, listed) = {
+        let world = lock(&shared);
+        let is_list = flex::is_list_of_sessions(&uri);
+        let listed = is_list.then(|| flex::page(&uri, &world.listed));
+        (world.skus, listed)
+    };
+    flex::answer(&uri, skus, listed)
+}
+
 async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok());
-    let action = target
-        .unwrap_or_default()
-        .rsplit('.')
-        .next()
-        .unwrap_or_default();
-    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let mut world = lock(&shared);
-    let (status, answer) = match action {
-        "PutItem" => put_item(&mut world, &request),
-        "UpdateItem" => update_item(&mut world, &request),
-        "GetItem" => get_item(&world, &request),
-        "BatchGetItem" => batch_get_item(&world, &request),
-        "TransactWriteItems" => transact(&mut world, &request),
-        "SendMessage" => (
-            StatusCode::OK,
-            json!({
-                "MD5OfMessageBody": md5(text(&request, "MessageBody")),
-                "MessageId": "00000000-0000-4000-8000-000000000000",
-            }),
-        ),
-        "GetSecretValue" => (
-            StatusCode::OK,
-            json!({
-                "ARN": text(&request, "SecretId"),
-                "Name": "webhooks",
-                "VersionId": "00000000-0000-4000-8000-000000000000",
-                "VersionStages": ["AWSCURRENT"],
-                "SecretString": secret(text(&request, "SecretId")),
-                "CreatedDate": 1_760_000_000,
-            }),
-        ),
-        _ => (
-            StatusCode::BAD_REQUEST,
-            json!({"__type": "UnknownOperationException", "message": action}),
-        ),
+    let Some(action) = target.and_then(|it| it.rsplit('.').next()) else {
+        return send_mail(&mut lock(&shared), &body);
     };
-    drop(world);
+    let request: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let (status, answer) = if action == "TransactWriteItems" {
+        transact(&shared, &request).await
+    } else {
+        let mut world = lock(&shared);
+        let of_dynamodb = world.tables.answer(action, &request);
+        of_dynamodb.unwrap_or_else(|| world.answer(action, &request))
+    };
     let headers = [
         (CONTENT_TYPE.as_str(), "application/x-amz-json-1.0"),
         ("x-amzn-requestid", "00000000-0000-4000-8000-000000000000"),
@@ -198,8 +203,108 @@ async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -
     (status, headers, answer.to_string()).into_response()
 }
 
-fn text<'a>(request: &'a Value, name: &str) -> &'a str {
-    request[name].as_str().unwrap_or_default()
+/// The items of a transaction are busy while this lives. A client may give up meanwhile.
+struct Busy<'a>(&'a Shared, Vec<Place>);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        lock(self.0).tables.end(&self.1);
+    }
+}
+
+/// DynamoDB works on a transaction for the latency. Meanwhile no other one may have its items.
+async fn transact(shared: &Shared, request: &Value) -> dynamodb::Answer {
+    let (begun, latency) = {
+        let mut world = lock(shared);
+        let begun = world.tables.begin(request);
+        world.conflicts += u64::from(begun.is_err());
+        (begun, world.latency)
+    };
+    let begun = begun.map(|places| Busy(shared, places));
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
+    match begun {
+        Ok(_busy) => lock(shared).tables.transact(request),
+        Err(answer) => answer,
+    }
+}
+
+impl World {
+    /// Removes all rows, messages and mails.
+    pub(crate) fn clear(&mut self) {
+        self.tables = Tables::default();
+        self.queues.clear();
+        self.hidden.clear();
+        self.mails.clear();
+        self.conflicts = 0;
+    }
+
+    /// Answers for SQS and Secrets Manager.
+    fn answer(&mut self, action: &str, request: &Value) -> dynamodb::Answer {
+        let answer = match action {
+            "SendMessage" => {
+                let body = text(request, "MessageBody");
+                let queue = text(request, "QueueUrl").rsplit('/').next();
+                self.send(queue.unwrap_or_default(), body);
+                json!({
+                    "MD5OfMessageBody": md5(body),
+                    "MessageId": "00000000-0000-4000-8000-000000000000",
+                })
+            }
+            "ChangeMessageVisibility" => {
+                let seconds = request["VisibilityTimeout"].as_u64();
+                let hidden = Duration::from_secs(seconds.unwrap_or_default());
+                let handle = text(request, "ReceiptHandle").to_owned();
+                self.hidden.insert(handle, hidden);
+                json!({})
+            }
+            "GetQueueAttributes" => json!({"Attributes": {"ApproximateNumberOfMessages": "0"}}),
+            "GetSecretValue" => json!({
+                "ARN": text(request, "SecretId"),
+                "Name": "webhooks",
+                "VersionId": "00000000-0000-4000-8000-000000000000",
+                "VersionStages": ["AWSCURRENT"],
+                "SecretString": secret(text(request, "SecretId")),
+                "CreatedDate": 1_760_000_000,
+            }),
+            _ => {
+                let answer = json!({"__type": "UnknownOperationException", "message": action});
+                return (StatusCode::BAD_REQUEST, answer);
+            }
+        };
+        (StatusCode::OK, answer)
+    }
+
+    fn send(&mut self, queue: &str, body: &str) {
+        if self.keeps_messages {
+            self.messages += 1;
+            let message = Message {
+                number: self.messages,
+                body: body.to_owned(),
+                receives: 0,
+            };
+            let queue = self.queues.entry(queue.to_owned()).or_default();
+            queue.push_back(message);
+        }
+    }
+}
+
+/// SES's answer to `SendRawEmail`. The first tag of a mail names its receipt.
+fn send_mail(world: &mut World, form: &[u8]) -> Response {
+    let form = String::from_utf8_lossy(form);
+    let tag = form
+        .split('&')
+        .find_map(|it| it.strip_prefix("Tags.member.1.Value="));
+    *world
+        .mails
+        .entry(tag.unwrap_or_default().to_owned())
+        .or_default() += 1;
+    let number = world.mails.len();
+    let answer = format!(
+        r#"<SendRawEmailResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><SendRawEmailResult><MessageId>0100-{number}</MessageId></SendRawEmailResult></SendRawEmailResponse>"#
+    );
+    ([(CONTENT_TYPE, "text/xml")], answer).into_response()
 }
 
 fn secret(id: &str) -> String {
@@ -207,100 +312,6 @@ fn secret(id: &str) -> String {
         "api-key" => json!({"api_key": "fsk_test_bench"}).to_string(),
         _ => webhook_secrets(),
     }
-}
-
-/// The table and the key of an item.
-fn place(table: &str, attributes: &Value) -> (String, String) {
-    let names = KEYS.iter().find(|(name, _)| *name == table);
-    let names = names.map_or(&[][..], |(_, names)| names);
-    let values = names
-        .iter()
-        .filter_map(|name| attributes[*name]["S"].as_str());
-    (table.to_owned(), values.collect::<Vec<_>>().join(" "))
-}
-
-/// All conditions here ask for a key that is not there.
-fn put_item(world: &mut World, request: &Value) -> (StatusCode, Value) {
-    let place = place(text(request, "TableName"), &request["Item"]);
-    if request["ConditionExpression"].is_string()
-        && let Some(there) = world.items.get(&place)
-    {
-        let mut answer = json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-            "message": "The conditional request failed",
-        });
-        if text(request, "ReturnValuesOnConditionCheckFailure") == "ALL_OLD" {
-            answer["Item"] = Value::Object(there.clone());
-        }
-        return (StatusCode::BAD_REQUEST, answer);
-    }
-    let item = request["Item"].as_object().cloned().unwrap_or_default();
-    world.items.insert(place, item);
-    (StatusCode::OK, json!({}))
-}
-
-/// Carries out `SET` with plain values. Nothing here is read that other expressions write.
-fn update_item(world: &mut World, request: &Value) -> (StatusCode, Value) {
-    let place = place(text(request, "TableName"), &request["Key"]);
-    let item = world.items.entry(place).or_default();
-    let expression = text(request, "UpdateExpression");
-    let settings = expression.split(" REMOVE ").next().unwrap_or_default();
-    let settings = settings.strip_prefix("SET ").unwrap_or_default();
-    for (name, value) in settings.split(',').filter_map(|part| part.split_once('=')) {
-        let (name, value) = (name.trim(), value.trim());
-        let name = request["ExpressionAttributeNames"][name]
-            .as_str()
-            .unwrap_or(name);
-        let value = &request["ExpressionAttributeValues"][value];
-        if !value.is_null() {
-            item.insert(name.to_owned(), value.clone());
-        }
-    }
-    (StatusCode::OK, json!({}))
-}
-
-fn get_item(world: &World, request: &Value) -> (StatusCode, Value) {
-    let found = read(world, text(request, "TableName"), &request["Key"]);
-    let answer = found.map_or_else(|| json!({}), |item| json!({"Item": item}));
-    (StatusCode::OK, answer)
-}
-
-fn batch_get_item(world: &World, request: &Value) -> (StatusCode, Value) {
-    let tables = request["RequestItems"].as_object().into_iter().flatten();
-    let responses = tables.map(|(table, of_table)| {
-        let keys = of_table["Keys"].as_array().into_iter().flatten();
-        let found = keys.filter_map(|key| read(world, table, key));
-        (table.clone(), Value::Array(found.collect()))
-    });
-    let responses: Map<_, _> = responses.collect();
-    let answer = json!({"Responses": responses, "UnprocessedKeys": {}});
-    (StatusCode::OK, answer)
-}
-
-/// An item by its key. There is stock of every SKU.
-fn read(world: &World, table: &str, key: &Value) -> Option<Value> {
-    if table == "stock" && key["entry"]["S"] == "counter" {
-        let mut counter = key.clone();
-        counter["on_hand"] = json!({"N": "1000000"});
-        return Some(counter);
-    }
-    let item = world.items.get(&place(table, key))?;
-    Some(Value::Object(item.clone()))
-}
-
-/// Carries out all actions. No other process writes these rows, so all conditions hold.
-fn transact(world: &mut World, request: &Value) -> (StatusCode, Value) {
-    for action in request["TransactItems"].as_array().into_iter().flatten() {
-        let (put, update) = (&action["Put"], &action["Update"]);
-        if let Some(item) = put["Item"].as_object() {
-            let place = place(text(put, "TableName"), &put["Item"]);
-            world.items.insert(place, item.clone());
-        }
-        if update.is_object() && text(update, "TableName") != "stock" {
-            update_item(world, update);
-        }
-    }
-    (StatusCode::OK, json!({}))
 }
 
 /// The SDKs of the peers check this hash.

@@ -8,14 +8,14 @@ use crate::{
     measure::float,
     subject::Subject,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The second run has twice as many events: what the first run does only once falls out of the difference.
 const EVENTS: u64 = 100;
 
 /// Counts of instructions.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 pub(crate) struct Instructions {
     /// From the start of the process to the first answer.
     pub(crate) start: f64,

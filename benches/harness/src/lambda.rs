@@ -52,7 +52,7 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let n = api.invocations.fetch_add(1, Ordering::Relaxed);
-    let deadline = Timestamp::now().as_millisecond() + 10_000;
+    let deadline = Timestamp::now().as_millisecond() + 30_000;
     let headers = [
         (
             "lambda-runtime-aws-request-id",
@@ -91,6 +91,10 @@ pub(crate) enum Expected {
     Status(u16),
     /// No failure in a batch.
     NoFailures,
+    /// A batch, each record of which may have failed.
+    Batch,
+    /// The end of a scheduled run.
+    Nothing,
 }
 
 impl Expected {
@@ -98,6 +102,8 @@ impl Expected {
         match self {
             Self::Status(status) => answer["statusCode"] == status,
             Self::NoFailures => answer["batchItemFailures"] == json!([]),
+            Self::Batch => answer["batchItemFailures"].is_array(),
+            Self::Nothing => answer.is_null(),
         }
     }
 }
@@ -181,7 +187,7 @@ impl<'a> Function<'a> {
             server: server.abort_handle(),
         };
         let ready = function.asked().await?;
-        let (_, answered) = function.answer(expected).await?;
+        let (_, answered, _) = function.answer(expected).await?;
         let start = ColdStart {
             ready: ready - began,
             answered: answered - began,
@@ -217,8 +223,8 @@ impl<'a> Function<'a> {
         }
     }
 
-    /// The times of the event and of its answer, which must have this status.
-    async fn answer(&mut self, expected: Expected) -> Result<(Instant, Instant), Failure> {
+    /// The times of the event and of its answer, and the answer, which must be as expected.
+    async fn answer(&mut self, expected: Expected) -> Result<(Instant, Instant, Value), Failure> {
         let mut given = None;
         loop {
             match self.step().await? {
@@ -229,7 +235,7 @@ impl<'a> Function<'a> {
                     if !expected.is(&answer) {
                         return Err(self.wrong(answer.to_string(), expected));
                     }
-                    return Ok((given.unwrap_or(at), at));
+                    return Ok((given.unwrap_or(at), at, answer));
                 }
                 Step::Answered(_, Err(text)) => return Err(self.wrong(text, expected)),
             }
@@ -242,11 +248,20 @@ impl<'a> Function<'a> {
         event: &Value,
         expected: Expected,
     ) -> Result<Duration, Failure> {
+        Ok(self.ask(event, expected).await?.0)
+    }
+
+    /// As [`Function::invoke`], with the answer.
+    pub(crate) async fn ask(
+        &mut self,
+        event: &Value,
+        expected: Expected,
+    ) -> Result<(Duration, Value), Failure> {
         let event = Bytes::from(event.to_string());
         self.asked().await?;
         let _ = self.events.send(event);
-        let (given, answered) = self.answer(expected).await?;
-        Ok(answered - given)
+        let (given, answered, answer) = self.answer(expected).await?;
+        Ok((answered - given, answer))
     }
 
     /// The id of the process.

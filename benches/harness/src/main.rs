@@ -2,20 +2,31 @@
 
 mod aws;
 mod callgrind;
+#[cfg(test)]
+mod calls;
 mod delivery;
+mod dynamodb;
+mod expression;
 mod flex;
 mod fulfillment;
 mod lambda;
+mod load;
 mod measure;
 mod plot;
 mod processor;
 mod report;
 mod subject;
 mod tls;
+mod upkeep;
 
 use clap::Parser;
 use measure::Plan;
-use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Measures functions side by side: cold start, warm latency, processor time, memory, calls to AWS, size.
 #[derive(Debug, Parser)]
@@ -47,15 +58,34 @@ struct Arguments {
     /// AWS answers over TLS.
     #[arg(long)]
     tls: bool,
-    /// Orders for fulfillment, for each size of batch and each latency; 0 leaves it out.
+    /// Orders for fulfillment and receipts, for each size of batch and each latency; 0 leaves it out.
     #[arg(long, default_value_t = 200)]
     orders: usize,
+    /// Rows for sweep and reconcile; 0 leaves it out.
+    #[arg(long, default_value_t = 10_000)]
+    rows: u64,
+    /// Deliveries through the whole flow, each tenth a duplicate; 0 leaves it out. 100,000 take minutes.
+    #[arg(long, default_value_t = 0)]
+    load: u64,
+    /// Orders of one SKU, and as many of different SKUs; 0 leaves it out. 10,000 take minutes.
+    #[arg(long, default_value_t = 0)]
+    shelf: u64,
+    /// The time for which a transaction's items are in flight, in milliseconds, for `--shelf`.
+    #[arg(long, default_value_t = 10)]
+    shelf_latency_ms: u64,
+    /// Processes of fulfillment for `--shelf`, with ten orders each.
+    #[arg(long, default_value_t = 5)]
+    shelf_processes: usize,
     /// Counts instructions under valgrind, too.
     #[arg(long)]
     instructions: bool,
-    /// A document whose section `bench` takes the table. The plot is written beside it.
+    /// A document whose section `bench` takes the table. The plot and the JSON are written beside it, and README.md
+    /// takes one line.
     #[arg(long)]
     document: Option<PathBuf>,
+    /// The JSON of an earlier run, to write its documents again and measure nothing.
+    #[arg(long)]
+    from: Option<PathBuf>,
 }
 
 /// A benchmark cannot go on.
@@ -100,8 +130,47 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let report = match &arguments.from {
+        Some(file) => serde_json::from_str(&read(file)?)?,
+        None => measured(arguments).await?,
+    };
+    let text = report::markdown(&report);
+    println!("{text}");
+    let (plot, json) = (
+        plot::bars(&report.subjects),
+        serde_json::to_string_pretty(&report)?,
+    );
     std::fs::create_dir_all(&arguments.out)
         .map_err(|error| Failure::File(arguments.out.clone(), error))?;
+    for (name, text) in [("md", &text), ("svg", &plot), ("json", &json)] {
+        write(&arguments.out.join("bench").with_extension(name), text)?;
+    }
+    let Some(document) = &arguments.document else {
+        return Ok(());
+    };
+    let after = report::with_section(&read(document)?, &text);
+    write(
+        document,
+        &after.ok_or_else(|| Failure::NoSection(document.clone()))?,
+    )?;
+    write(&document.with_extension("svg"), &plot)?;
+    write(&document.with_extension("json"), &(json + "\n"))?;
+    let readme = PathBuf::from("README.md");
+    match report::with_line(&read(&readme)?, &report) {
+        Some(after) => write(&readme, &after),
+        None => Err(Failure::NoSection(readme)),
+    }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| Failure::File(file.to_owned(), error))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(file, text).map_err(|error| Failure::File(file.to_owned(), error))
+}
+
+async fn measured(arguments: &Arguments) -> Result<report::Report, Failure> {
     let authority = arguments.tls.then(tls::Authority::new).transpose()?;
     let latency = Duration::from_millis(arguments.latency_ms);
     let aws = aws::Aws::start(latency, authority.as_ref()).await?;
@@ -128,33 +197,39 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     }
-    let orders = match arguments.orders {
+    let batches = match arguments.orders {
+        0 => Vec::new(),
+        orders => fulfillment::measure(&place, &aws, orders).await?,
+    };
+    let upkeep = match arguments.rows {
+        0 => Vec::new(),
+        rows => upkeep::measure(&place, &aws, rows).await?,
+    };
+    let flow = match arguments.load {
         0 => None,
-        orders => Some(fulfillment::measure(&place, &aws, orders).await?),
+        deliveries => Some(load::flow(&place, &aws, deliveries).await?),
     };
-    let machine = machine.ended();
-    let text = report::markdown(&machine, &measured, orders.as_ref());
-    println!("{text}");
-    let write = |name: &str, text: &str| {
-        let path = arguments.out.join(name);
-        std::fs::write(&path, text).map_err(|error| Failure::File(path, error))
-    };
-    let plot = plot::bars(&measured);
-    write("bench.md", &text)?;
-    write("bench.svg", &plot)?;
-    let all = report::Report {
-        machine: &machine,
-        subjects: &measured,
-        fulfillment: orders.as_ref(),
-    };
-    write("bench.json", &serde_json::to_string_pretty(&all)?)?;
-    if let Some(document) = &arguments.document {
-        let failed = |error| Failure::File(document.clone(), error);
-        let before = std::fs::read_to_string(document).map_err(failed)?;
-        let after = report::with_section(&before, &text)
-            .ok_or_else(|| Failure::NoSection(document.clone()))?;
-        std::fs::write(document, after).map_err(failed)?;
-        std::fs::write(document.with_extension("svg"), &plot).map_err(failed)?;
+    let shelves = shelves(arguments, &place, &aws).await?;
+    Ok(report::Report {
+        machine: machine.ended(),
+        subjects: measured,
+        batches,
+        upkeep,
+        flow,
+        shelves,
+    })
+}
+
+async fn shelves(
+    arguments: &Arguments,
+    place: &subject::Place<'_>,
+    aws: &aws::Aws,
+) -> Result<Vec<load::Shelf>, Failure> {
+    let mut shelves = Vec::new();
+    let (latency_ms, processes) = (arguments.shelf_latency_ms, arguments.shelf_processes);
+    for is_hot in [false, true].into_iter().filter(|_| arguments.shelf > 0) {
+        let plan = (is_hot, arguments.shelf, latency_ms, processes);
+        shelves.push(load::shelf(place, aws, plan).await?);
     }
-    Ok(())
+    Ok(shelves)
 }

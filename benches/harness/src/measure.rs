@@ -5,11 +5,12 @@ use crate::{
     aws::{Aws, Calls},
     callgrind::Instructions,
     delivery::{Signature, delivery},
+    dynamodb::Units,
     lambda::{Expected, Function},
     processor::{Used, peak_memory_kib},
     subject::Subject,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 /// How much is measured, for each function.
@@ -22,7 +23,7 @@ pub(crate) struct Plan {
 }
 
 /// Durations of one kind, in milliseconds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Spread {
     pub(crate) count: usize,
     pub(crate) p50: f64,
@@ -47,8 +48,35 @@ impl Spread {
     }
 }
 
+/// The billed capacity and log lines of an event.
+#[derive(Debug, Default, Clone, Copy, Deserialize, Serialize)]
+pub(crate) struct Billed {
+    pub(crate) units: Units,
+    /// The bytes of the function's log, without the platform's lines.
+    pub(crate) log_bytes: f64,
+}
+
+impl Billed {
+    /// The figures since the log had `log_before` bytes, for each of `events` events.
+    pub(crate) fn by(subject: &Subject, aws: &Aws, log_before: u64, events: f64) -> Self {
+        let Units { write, read } = aws.take_units();
+        Self {
+            units: Units {
+                write: write / events,
+                read: read / events,
+            },
+            log_bytes: float(log_length(subject) - log_before) / events,
+        }
+    }
+}
+
+/// The bytes that the function has logged.
+pub(crate) fn log_length(subject: &Subject) -> u64 {
+    fs::metadata(&subject.log).map_or(0, |log| log.len())
+}
+
 /// Events of one class, on a warm process.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Warm {
     pub(crate) latency: Spread,
     /// The median of the rounds, in milliseconds per event.
@@ -57,6 +85,8 @@ pub(crate) struct Warm {
     pub(crate) waits: f64,
     /// Calls to AWS per event, by action.
     pub(crate) calls: Vec<(String, f64)>,
+    /// For each event of the last round.
+    pub(crate) billed: Billed,
 }
 
 impl Warm {
@@ -67,7 +97,7 @@ impl Warm {
 }
 
 /// All figures of one function.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Measured {
     pub(crate) name: String,
     /// From the start of the process to the first request for an event.
@@ -112,6 +142,7 @@ struct Samples {
     processor: Vec<f64>,
     waits: u64,
     calls: Calls,
+    billed: Billed,
 }
 
 impl Samples {
@@ -121,6 +152,7 @@ impl Samples {
         let median = self.processor.get(self.processor.len() / 2);
         Warm {
             processor_ms: median.copied().unwrap_or(0.0),
+            billed: self.billed,
             waits: float(self.waits) / events,
             calls: (self.calls.into_iter())
                 .map(|(action, calls)| (action, float(calls) / events))
@@ -168,12 +200,13 @@ pub(crate) async fn all(
     let events = plan.events.div_ceil(plan.rounds);
     for round in 1..=plan.rounds {
         for (subject, runner) in subjects.iter().zip(&mut runners) {
-            turn(runner, (Class::New, events), aws, &mut numbers).await?;
+            let on = (aws, subject);
+            turn(runner, (Class::New, events), on, &mut numbers).await?;
             if subject.verifies {
                 aws.process_events();
                 let few = events.div_ceil(5);
-                turn(runner, (Class::Duplicate, few), aws, &mut numbers).await?;
-                turn(runner, (Class::Forged, few), aws, &mut numbers).await?;
+                turn(runner, (Class::Duplicate, few), on, &mut numbers).await?;
+                turn(runner, (Class::Forged, few), on, &mut numbers).await?;
             }
         }
         eprintln!("round {round} of {}", plan.rounds);
@@ -215,7 +248,7 @@ async fn cold(
 async fn turn(
     runner: &mut Runner<'_>,
     (class, count): (Class, usize),
-    aws: &Aws,
+    (aws, subject): (&Aws, &Subject),
     numbers: &mut Numbers,
 ) -> Result<(), Failure> {
     let (signature, expected) = match class {
@@ -236,6 +269,8 @@ async fn turn(
     let pid = runner.function.pid()?;
     let samples = runner.samples.entry(class).or_default();
     aws.take_calls();
+    aws.take_units();
+    let log_before = log_length(subject);
     let before = Used::by(pid)?;
     for event in &events {
         let took = runner.function.invoke(event, expected).await?;
@@ -244,6 +279,7 @@ async fn turn(
     let used = Used::by(pid)?.since(before);
     let per_event = used.time.as_secs_f64() * 1e3 / float(count);
     samples.processor.push(per_event);
+    samples.billed = Billed::by(subject, aws, log_before, float(count));
     samples.waits += used.waits;
     for (action, calls) in aws.take_calls() {
         *samples.calls.entry(action).or_default() += calls;

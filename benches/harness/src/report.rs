@@ -3,22 +3,29 @@
 use crate::{
     Arguments,
     fulfillment::Batches,
-    measure::{Measured, Warm},
+    load::{Flow, Shelf},
+    measure::{Measured, Warm, float},
+    upkeep::Upkeep,
 };
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
 /// Everything, for `bench.json`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report<'a> {
-    pub(crate) machine: &'a Machine,
-    pub(crate) subjects: &'a [Measured],
-    pub(crate) fulfillment: Option<&'a Vec<Batches>>,
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) subjects: Vec<Measured>,
+    /// Fulfillment and receipts.
+    pub(crate) batches: Vec<Batches>,
+    /// Sweep and reconcile.
+    pub(crate) upkeep: Vec<Upkeep>,
+    pub(crate) flow: Option<Flow>,
+    pub(crate) shelves: Vec<Shelf>,
 }
 
 /// The machine and the conditions of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Machine {
     processor: String,
     processors: usize,
@@ -57,11 +64,8 @@ fn load() -> String {
 }
 
 /// The whole report for the terminal and for the documents.
-pub(crate) fn markdown(
-    machine: &Machine,
-    measured: &[Measured],
-    orders: Option<&Vec<Batches>>,
-) -> String {
+pub(crate) fn markdown(report: &Report) -> String {
+    let (machine, measured) = (&report.machine, &report.subjects);
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -118,14 +122,111 @@ pub(crate) fn markdown(
                 .map_or(none(), |it| format!("{:.3}", it.event / 1e6))
         });
     }
-    let orders = orders.map_or(&[][..], Vec::as_slice);
-    batches(&mut text, orders);
-    goals(&mut text, machine, measured, orders);
+    let of = |name: &str| {
+        let of = report.batches.iter().filter(|it| it.function == name);
+        of.collect::<Vec<_>>()
+    };
+    let orders = of("fulfillment");
+    batches(&mut text, "fulfillment of checkouts", &orders);
+    batches(&mut text, "receipts of these orders", &of("receipts"));
+    upkeep(&mut text, &report.upkeep);
+    under_load(&mut text, report);
+    goals(&mut text, machine, measured, &orders);
     text
 }
 
-/// Fulfillment's table.
-fn batches(text: &mut String, orders: &[Batches]) {
+/// The table of sweep and reconcile.
+fn upkeep(text: &mut String, runs: &[Upkeep]) {
+    if runs.is_empty() {
+        return;
+    }
+    text.push('\n');
+    let names = runs.iter().map(|it| {
+        let (function, rows, latency) = (&it.function, it.rows, it.latency_ms);
+        format!("{function}, {rows} rows at {latency} ms")
+    });
+    row(text, "a run from its start", names);
+    row(text, "---", runs.iter().map(|_| "---:".to_owned()));
+    let mut line = |name: &str, of: &dyn Fn(&Upkeep) -> String| {
+        row(text, name, runs.iter().map(of));
+    };
+    line("time, s", &|it| format!("{:.2}", it.seconds));
+    line("processor time, s", &|it| format!("{:.2}", it.processor_s));
+    line("peak memory, MiB", &|it| {
+        format!("{:.1}", it.peak_memory_mib)
+    });
+    line("calls to AWS and Flex", &|it| {
+        let calls = it.calls.iter().map(|(_, calls)| calls);
+        calls.sum::<u64>().to_string()
+    });
+}
+
+/// The tables of the whole flow and of the hot shelf.
+fn under_load(text: &mut String, report: &Report) {
+    if let Some(it) = &report.flow {
+        text.push('\n');
+        let figures = [
+            ("deliveries", it.deliveries.to_string()),
+            ("of these, duplicates", it.duplicates.to_string()),
+            (
+                "deliveries in a second, on this machine with its stubs",
+                format!("{:.0}", float(it.deliveries) / it.seconds),
+            ),
+            (
+                "deliveries in a second of processor time of the functions",
+                format!("{:.0}", float(it.deliveries) / it.processor_s),
+            ),
+            ("orders", it.orders.to_string()),
+            ("lost", it.ends.lost.to_string()),
+            ("double", it.ends.double.to_string()),
+            ("messages received again", it.ends.again.to_string()),
+            ("dead letters", it.ends.dead.to_string()),
+        ];
+        row(text, "whole flow", ["count".to_owned()].into_iter());
+        row(text, "---", ["---:".to_owned()].into_iter());
+        for (name, figure) in figures {
+            row(text, name, [figure].into_iter());
+        }
+    }
+    let Some(first) = report.shelves.first() else {
+        return;
+    };
+    text.push('\n');
+    let title = format!(
+        "{} orders, {} at once, {} ms",
+        first.orders, first.at_once, first.latency_ms
+    );
+    let names = report.shelves.iter().map(|it| {
+        let name = if it.is_hot {
+            "one SKU"
+        } else {
+            "each its own SKU"
+        };
+        name.to_owned()
+    });
+    row(text, &title, names);
+    row(
+        text,
+        "---",
+        report.shelves.iter().map(|_| "---:".to_owned()),
+    );
+    let mut line = |name: &str, of: &dyn Fn(&Shelf) -> String| {
+        row(text, name, report.shelves.iter().map(of));
+    };
+    line("orders in a second", &|it| {
+        format!("{:.0}", float(it.orders) / it.seconds)
+    });
+    line("transactions for each order", &|it| {
+        format!("{:.2}", it.attempts)
+    });
+    line("messages received again", &|it| it.ends.again.to_string());
+    line("dead letters", &|it| it.ends.dead.to_string());
+    line("lost", &|it| it.ends.lost.to_string());
+    line("double", &|it| it.ends.double.to_string());
+}
+
+/// The table of a function of batches.
+fn batches(text: &mut String, title: &str, orders: &[&Batches]) {
     if orders.is_empty() {
         return;
     }
@@ -133,20 +234,23 @@ fn batches(text: &mut String, orders: &[Batches]) {
     let names = orders
         .iter()
         .map(|it| format!("batch of {} at {} ms", it.size, it.latency_ms));
-    row(text, "fulfillment of checkouts", names);
+    row(text, title, names);
     row(text, "---", orders.iter().map(|_| "---:".to_owned()));
     let mut line = |name: &str, of: &dyn Fn(&Batches) -> String| {
-        row(text, name, orders.iter().map(of));
+        row(text, name, orders.iter().map(|it| of(it)));
     };
     line("batch, p50 / p99, ms", &|it| {
         format!("{:.2} / {:.2}", it.latency.p50, it.latency.p99)
     });
-    line("order, processor time, ms", &|it| {
+    line("record, processor time, ms", &|it| {
         format!("{:.2}", it.processor_ms)
     });
-    line("order, calls to AWS and Flex", &|it| {
+    line("record, calls to AWS and Flex", &|it| {
         let calls = it.calls.iter().map(|(_, calls)| calls);
         format!("{:.2}", calls.fold(0.0, |sum, calls| sum + calls))
+    });
+    line("peak memory, MiB", &|it| {
+        format!("{:.1}", it.peak_memory_mib)
     });
     line("batch, sequential round trips", &|it| {
         // Without latency, calls of different orders seldom overlap.
@@ -166,6 +270,31 @@ pub(crate) fn with_section(document: &str, text: &str) -> Option<String> {
     let (before, rest) = document.split_once(START)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{START}{text}{END}{after}"))
+}
+
+/// The beginning of the README's line about speed.
+const SPEED: &str = "**Speed**";
+
+/// The README with its line about speed. None if it has no such line.
+pub(crate) fn with_line(readme: &str, report: &Report) -> Option<String> {
+    let old = readme.lines().find(|line| line.starts_with(SPEED))?;
+    Some(readme.replacen(old, &speed(report)?, 1))
+}
+
+/// The README's line about speed. None if a function was not measured.
+fn speed(report: &Report) -> Option<String> {
+    let find = |name: &str| report.subjects.iter().find(|it| it.name == name);
+    let (ours, node, python) = (find("intake")?, find("node")?, find("python")?);
+    let figure = |of: Figure, places: usize| {
+        let [ours, node, python] = [ours, node, python].map(of);
+        format!("{ours:.places$} ({node:.places$}, {python:.places$})")
+    };
+    Some(format!(
+        "{SPEED} of intake (in parentheses: of the same job in Node.js, Python) on one machine: first answer after {} ms, a new event in {} ms, {} MiB. [How](docs/benchmarks.md).",
+        figure(|it| it.first_answer.p50, 0),
+        figure(|it| it.new.latency.p50, 1),
+        figure(|it| it.peak_memory_mib, 0),
+    ))
 }
 
 type Figure = fn(&Measured) -> f64;
@@ -197,7 +326,7 @@ fn row(text: &mut String, first: &str, cells: impl Iterator<Item = String>) {
 const INSTRUCTIONS_BEFORE: f64 = 1.886e6;
 
 /// Intake's figures beside the goals. A goal without its figure is left out.
-fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[Batches]) {
+fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[&Batches]) {
     let find = |name: &str| measured.iter().find(|it| it.name == name);
     let Some(intake) = find("intake") else { return };
     text.push('\n');
@@ -284,5 +413,23 @@ mod tests {
         let expected = "before\n<!-- bench: printed -->\n\nnew\n\n<!-- end -->\nafter";
         assert_eq!(with_section(document, "new\n").as_deref(), Some(expected));
         assert_eq!(with_section("no section", "new\n"), None);
+    }
+
+    #[test]
+    fn the_documents_show_the_run_that_is_kept() {
+        let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |name: &str| std::fs::read_to_string(project.join(name)).unwrap();
+        let report: Report = serde_json::from_str(&read("docs/benchmarks.json")).unwrap();
+        let (document, readme) = (read("docs/benchmarks.md"), read("README.md"));
+        let again =
+            "make bench OPTIONS=\"--from docs/benchmarks.json --document docs/benchmarks.md\"";
+        assert!(
+            with_section(&document, &markdown(&report)).as_deref() == Some(&document),
+            "docs/benchmarks.md is not of docs/benchmarks.json: {again}"
+        );
+        assert!(
+            with_line(&readme, &report).as_deref() == Some(&readme),
+            "README.md is not of docs/benchmarks.json: {again}"
+        );
     }
 }

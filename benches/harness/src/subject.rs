@@ -1,6 +1,10 @@
 //! The functions to measure: ours, the floor and the peers.
 
-use crate::{Failure, aws::Aws, tls::Trusted};
+use crate::{
+    Failure,
+    aws::Aws,
+    tls::{self, Trusted},
+};
 use std::path::{Path, PathBuf};
 
 /// A function, and how it is started.
@@ -42,7 +46,9 @@ impl<'a> Place<'a> {
     pub(crate) fn subject(&self, name: &str) -> Result<Subject, Failure> {
         let folder = absolute(&self.built.join(name));
         let (program, arguments): (PathBuf, &[&str]) = match name {
-            "intake" | "bare" | "fulfillment" => (folder.join("bootstrap"), &[]),
+            "intake" | "bare" | "fulfillment" | "receipts" | "sweep" | "reconcile" => {
+                (folder.join("bootstrap"), &[])
+            }
             "node" => (PathBuf::from("node"), &["runtime.cjs"]),
             // As AWS's own bootstrap does.
             "python" => (
@@ -70,7 +76,9 @@ impl<'a> Place<'a> {
     fn environment(&self, name: &str, folder: &Path) -> Vec<(String, String)> {
         let folder = folder.display().to_string();
         // The Node.js SDK prefers the queue's host to the endpoint.
-        let queue = format!("{}/123456789012/fulfillment", self.aws.url);
+        let queue = |name: &str| format!("{}/123456789012/{name}", self.aws.url);
+        let (fulfillment_queue, receipt_queue) = (queue("fulfillment"), queue("receipts"));
+        let dead_letters = queue("dead-letters");
         let path = std::env::var("PATH").unwrap_or_default();
         let mut pairs = vec![
             ("PATH", path.as_str()),
@@ -96,8 +104,21 @@ impl<'a> Place<'a> {
             ("RUST_LOG", "info"),
             ("EVENTS_TABLE", "events"),
             ("IDEMPOTENCY_TABLE", "idempotency"),
-            ("FULFILLMENT_QUEUE_URL", &queue),
-            ("RECEIPT_QUEUE_URL", &queue),
+            ("FULFILLMENT_QUEUE_URL", &fulfillment_queue),
+            ("RECEIPT_QUEUE_URL", &receipt_queue),
+            ("FULFILLMENT_DEAD_LETTER_QUEUE_URL", &dead_letters),
+            ("RECEIPT_DEAD_LETTER_QUEUE_URL", &dead_letters),
+            ("FEEDBACK_DEAD_LETTER_QUEUE_URL", &dead_letters),
+            ("CONFIGURATION_SET", "bench"),
+            ("MERCHANT_NAME", "Harbor & Pine Wellness"),
+            ("MERCHANT_ADDRESS", "12 Wharf Street|Portland, ME 04101"),
+            ("SUPPORT_EMAIL", "support@harborandpine.example"),
+            ("RECEIPT_SENDER", "receipts@harborandpine.example"),
+            ("TEST_RECEIPT_RECIPIENT", "test@harborandpine.example"),
+            ("TIME_ZONE", "America/New_York"),
+            ("RECEIPT_ON_UNKNOWN", "hold"),
+            ("RECEIPT_TEMPLATES_DIR", "/opt/receipt-templates"),
+            ("RECONCILE_DAYS", "3"),
             ("FLEX_API_KEY_ARN", "api-key"),
             ("FLEX_API_BASE_URL", &self.aws.url),
             ("LINKS_TABLE", "links"),
@@ -106,6 +127,7 @@ impl<'a> Place<'a> {
             ("ENTITLEMENTS_TABLE", "entitlements"),
             ("RECEIPTS_TABLE", "receipts"),
             ("RESOURCES_TABLE", "resources"),
+            ("ANNOUNCEMENTS_TABLE", "announcements"),
             ("MODE", "test"),
             ("GRACE_DAYS", "0"),
             ("ON_FULL_REFUND", "keep"),
@@ -117,7 +139,7 @@ impl<'a> Place<'a> {
             ("SHIPMENT_MAIL", "off"),
             ("TRIAL_ENDS_MAIL", "off"),
             ("RESERVE_STOCK", "off"),
-            ("RETRY_BASE_SECONDS", "60"),
+            ("RETRY_BASE_SECONDS", "1"),
             ("MAX_RECEIVES", "5"),
             ("FLEX_WEBHOOK_SECRETS_ARN", "webhooks"),
             ("WEBHOOK_SECRETS_ARN", "webhooks"),
@@ -125,15 +147,19 @@ impl<'a> Place<'a> {
             ("EVENT_RETENTION_DAYS", "90"),
         ];
         let (own, all);
-        if let Some(trusted) = &self.trusted {
-            own = trusted.own.display().to_string();
-            all = trusted.all.display().to_string();
-            pairs.extend([
-                ("SSL_CERT_FILE", all.as_str()),
-                ("AWS_CA_BUNDLE", &all),
-                // Node.js adds these to its built-in ones.
-                ("NODE_EXTRA_CA_CERTS", &own),
-            ]);
+        match &self.trusted {
+            Some(trusted) => {
+                own = trusted.own.display().to_string();
+                all = trusted.all.display().to_string();
+                pairs.extend([
+                    ("SSL_CERT_FILE", all.as_str()),
+                    ("AWS_CA_BUNDLE", &all),
+                    // Node.js adds these to its built-in ones.
+                    ("NODE_EXTRA_CA_CERTS", &own),
+                ]);
+            }
+            // Amazon Linux has all certificates in one file. Debian has each in a file besides, which would be read, too.
+            None => pairs.extend(tls::bundle().map(|file| ("SSL_CERT_FILE", file))),
         }
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         pairs.into_iter().map(owned).collect()

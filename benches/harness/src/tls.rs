@@ -64,11 +64,14 @@ const BUNDLES: [&str; 2] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
 ];
 
+/// The file with the system's certificates.
+pub(crate) fn bundle() -> Option<&'static str> {
+    BUNDLES.into_iter().find(|file| Path::new(file).exists())
+}
+
 impl Trusted {
     pub(crate) fn write(folder: &Path, authority: &str) -> Result<Self, Failure> {
-        let of_system = BUNDLES
-            .iter()
-            .find_map(|file| fs::read_to_string(file).ok());
+        let of_system = bundle().and_then(|file| fs::read_to_string(file).ok());
         let all = of_system.unwrap_or_default() + authority;
         let write = |name: &str, text: &str| {
             let file = std::path::absolute(folder)?.join(name);

@@ -206,8 +206,13 @@ impl Store {
         &self,
         actions: Vec<TransactWriteItem>,
     ) -> Result<Committed, RetryableError> {
+        let mut turn = None;
         for n in 0..MOST_TRIES {
             if n > 0 {
+                // The orders of a batch are often of one SKU. Tried one after the other, they do not cancel each other.
+                if turn.is_none() {
+                    turn = Some(self.turn.lock().await);
+                }
                 jitter(n).await;
             }
             let sent = self

@@ -10,7 +10,8 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use domain::values::outcome::RetryableError;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Mutex;
 
 pub(crate) const DYNAMODB: &str = "DynamoDB";
 pub(crate) const SQS: &str = "SQS";
@@ -45,6 +46,8 @@ pub struct Store {
     pub(crate) tables: Tables,
     pub(crate) queues: Queues,
     pub(crate) retention: Duration,
+    /// Held by the one transaction of this process that is tried again after a conflict.
+    pub(crate) turn: Arc<Mutex<()>>,
 }
 
 impl Store {
@@ -57,6 +60,7 @@ impl Store {
             tables,
             queues,
             retention: Duration::MAX,
+            turn: Arc::default(),
         }
     }
 

@@ -296,6 +296,25 @@ pub(crate) async fn merchant_on(ports: &Ports, status: &str, missing: &[&str]) -
     id
 }
 
+/// Writes an abandoned session of a new order, whose buyer has an address. Returns it, and a later session of the same
+/// order that was paid and is not written.
+pub(crate) async fn abandoned_on(ports: &Ports) -> [Resource; 2] {
+    let order_id = Some(order_id());
+    let abandoned = CheckoutSessionFacts {
+        order_id: order_id.clone(),
+        contact_until: None,
+        ..abandoned()
+    };
+    let paid = CheckoutSessionFacts {
+        status: Some("paid".into()),
+        order_id,
+        ..CheckoutSessionFacts::default()
+    };
+    let rows = [abandoned, paid].map(|facts| learned(&[session_of(&session_id(), facts)]));
+    write(ports, [rows[0].clone()]).await;
+    rows
+}
+
 /// All pages of a list.
 async fn listed(on: &impl On, list: &str, before: Option<Timestamp>) -> Vec<Vec<Resource>> {
     let (mut pages, mut after) = (Vec::new(), None);

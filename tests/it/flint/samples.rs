@@ -3,7 +3,7 @@
 
 use super::{again, id, sample, shown::shown};
 use kit::{
-    flint_shop::{flint_samples, flint_shop},
+    flint_shop::{FlintShop, flint_samples, flint_shop},
     prelude::*,
     stand_in::Kind,
 };
@@ -200,8 +200,8 @@ fn every_sample_has_an_effect() {
     assert_eq!(listed.collect::<BTreeSet<_>>(), names);
 }
 
-#[tokio::test]
-async fn a_sample_of_every_event_type_has_its_effect() {
+/// A shop that received every sample twice, the latest first, and worked off its queues.
+pub(crate) async fn shop_after_all() -> FlintShop {
     let mut shop = flint_shop().await;
     // As on the local stack.
     let policy = &mut shop.bundle.fulfillment.policy;
@@ -219,6 +219,12 @@ async fn a_sample_of_every_event_type_has_its_effect() {
         assert_eq!(shop.post(event).await.reply().status, 200, "{event}");
     }
     shop.bundle.drain().await;
+    shop
+}
+
+#[tokio::test]
+async fn a_sample_of_every_event_type_has_its_effect() {
+    let shop = shop_after_all().await;
     let mut wrong = Vec::new();
     for (name, state, ..) in EFFECTS {
         let row = shop.event(id(&sample(name)));

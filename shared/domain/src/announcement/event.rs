@@ -17,6 +17,10 @@ pub struct EventSummary {
     pub event_type: Option<String>,
     /// `parked`, `released` or `dropped`; `recovered` for one that no delivery brought.
     pub state: String,
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub received_at: Timestamp,
     /// The class of the reason to park it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -35,11 +35,11 @@ use std::fmt;
 pub const MOST_BYTES: usize = 160_000;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal of $thing:ident;)+) => {
+    ($(#[doc = $doc:literal] $kind:ident = $name:literal of $thing:ident;)+) => {
         /// The kind of an announcement: the `detail-type` of its event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Kind {
-            $($(#[$doc])* #[serde(rename = $name)] $kind,)+
+            $(#[doc = $doc] #[serde(rename = $name)] $kind,)+
         }
 
         impl Kind {
@@ -56,6 +56,13 @@ macro_rules! kinds {
             #[must_use]
             pub fn thing(self) -> ThingType {
                 match self { $(Self::$kind => ThingType::$thing,)+ }
+            }
+
+            /// When it is announced, in a sentence or two.
+            #[cfg(feature = "schema")]
+            #[must_use]
+            pub fn when(self) -> &'static str {
+                match self { $(Self::$kind => $doc.trim_ascii(),)+ }
             }
         }
     };
@@ -124,6 +131,7 @@ kinds!(
     DeliveryMissed = "delivery.missed" of Event;
     /// An invoice is to be paid.
     InvoiceDue = "invoice.due" of Invoice;
+    /// An invoice is paid.
     InvoicePaid = "invoice.paid" of Invoice;
     /// The merchant wrote an invoice off.
     InvoiceUncollectible = "invoice.uncollectible" of Invoice;
@@ -139,6 +147,7 @@ kinds!(
     PaymentMethodReady = "payment_method.ready" of PaymentMethod;
     /// The set-up of a payment method failed, or it expired.
     PaymentMethodFailed = "payment_method.failed" of PaymentMethod;
+    /// A saved payment method is removed.
     PaymentMethodRemoved = "payment_method.removed" of PaymentMethod;
     /// Another change of a payment method.
     PaymentMethodChanged = "payment_method.changed" of PaymentMethod;
@@ -152,6 +161,12 @@ impl Kind {
     pub fn schema_version(self) -> u32 {
         1
     }
+}
+
+/// The schema of a time.
+#[cfg(feature = "schema")]
+pub(crate) fn time(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "string", "format": "date-time"})
 }
 
 impl fmt::Display for Kind {

@@ -24,14 +24,23 @@ pub struct OrderSummary {
     /// The merchant's reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_reference_id: Option<String>,
+    /// `sale` or `renewal`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub kind: OrderKind,
     /// `open`, `authorized`, `processing`, `failed`, `expired`, `canceled`, `held`, `partly_paid`, `paid`,
     /// `partly_refunded` or `refunded`.
     pub state: String,
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub placed_at: Timestamp,
     /// The time when the goods were released, which happens once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub released_at: Option<Timestamp>,
     pub currency: String,
     pub amounts: AmountsSummary,
@@ -47,7 +56,7 @@ pub struct OrderSummary {
     /// Units that are paid and were not in stock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<ShortfallSummary>,
-    /// The reasons to keep the goods back.
+    /// The reasons to keep the goods back: `payment`, `inventory`, `refund`, `partial_refund` or `exception`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub holds: BTreeSet<Hold>,
@@ -101,6 +110,10 @@ pub struct ShortfallSummary {
     /// The units that are still missing.
     pub missing: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub filled_at: Option<Timestamp>,
 }
 
@@ -108,6 +121,7 @@ pub struct ShortfallSummary {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundSummary {
+    /// `pending`, `succeeded`, `failed`, `canceled`, or `unknown` for another word of the provider.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub status: RefundStatus,
     pub amount: i64,
@@ -125,6 +139,10 @@ pub struct DisputeSummary {
     pub reason: Option<String>,
     /// The deadline for evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub due_by: Option<Timestamp>,
 }
 
@@ -132,6 +150,8 @@ pub struct DisputeSummary {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FulfillmentSummary {
+    /// `waiting`, `preparing`, `ready`, `underway`, `failed`, `canceled`, `completed`, or `unknown` for another word of
+    /// the provider.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub progress: Progress,
     /// `shipment`, `local_delivery`, `pickup`, `digital`, `service` or another word of the provider.

@@ -43,9 +43,17 @@ pub struct InvoiceSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outstanding: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub due_at: Option<Timestamp>,
     /// The first failure of a payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub failed_at: Option<Timestamp>,
 }
 
@@ -67,6 +75,10 @@ pub struct SessionSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "crate::announcement::time")
+    )]
     pub ended_at: Option<Timestamp>,
 }
 
