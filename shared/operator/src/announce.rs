@@ -55,9 +55,7 @@ async fn run(
         let after = announced.cursor.as_deref();
         let page = batches.published_since(bounds.since, after).await?;
         for place in &page.batches {
-            if bounds.dry_run {
-                announced.batches += 1;
-            } else if batches.publish_again(&place.batch_id).await? == Changed::Now {
+            if bounds.dry_run || batches.publish_again(&place.batch_id).await? == Changed::Now {
                 announced.batches += 1;
             }
         }
