@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for the providers' APIs; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test encrypted flint simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom bench bench-check
+.PHONY: help demo test encrypted flint simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom bench bench-check till
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ send:  ## Post a signed event to the local stack: make send EVENT=events/flex/â€
 invoke: FUNCTION ?= IntakeFunction
 invoke:  ## Run one function on a sample: make invoke FUNCTION=IntakeFunction EVENT=events/intake.json
 	@$(STACK) invoke $(FUNCTION) $(EVENT)
+
+till:  ## Build the command line: target/debug/till
+	$(CARGO) build --locked --package till
 
 fmt:  ## Format the Rust code
 	$(CARGO) fmt --all

@@ -7,7 +7,6 @@
 //! their adapters.
 
 mod backlog;
-mod by_hand;
 mod rows;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -22,6 +21,7 @@ use domain::{
         AnnouncementAdmin, Announcements, Backlogs, Commits, EntitlementAdmin, Entitlements,
         EventAdmin, Events, OpenRows, OrderAdmin, Orders, ReceiptAdmin, Receipts, ResourceAdmin,
         ResourceLists, Shortfalls, StockLevels, Suppressions,
+        admin::{OrderSearch, StockAdmin},
     },
     receipt,
     resource::{Resource, payment_method::PaymentMethod},
@@ -118,13 +118,13 @@ impl ReceiptPorts for aws::Store {}
 /// All ports on the same rows. Each method below the accessors is one call that must have an answer.
 trait On {
     fn events(&self) -> &impl EventPorts;
-    fn orders(&self) -> &(impl Orders + OrderAdmin);
+    fn orders(&self) -> &(impl Orders + OrderAdmin + OrderSearch);
     fn receipts(&self) -> &impl ReceiptPorts;
     fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin);
     fn commits(&self) -> &impl Commits;
     fn marks(&self) -> &impl Suppressions;
     fn stock_levels(&self) -> &impl Shelves;
-    fn shortfalls(&self) -> &impl Shortfalls;
+    fn shortfalls(&self) -> &(impl Shortfalls + StockAdmin);
     fn resources(&self) -> &(impl ResourceLists + ResourceAdmin);
     fn announcements(&self) -> &impl AnnouncementPorts;
 
@@ -190,7 +190,7 @@ impl On for World {
     fn events(&self) -> &impl EventPorts {
         self
     }
-    fn orders(&self) -> &(impl Orders + OrderAdmin) {
+    fn orders(&self) -> &(impl Orders + OrderAdmin + OrderSearch) {
         self
     }
     fn receipts(&self) -> &impl ReceiptPorts {
@@ -208,7 +208,7 @@ impl On for World {
     fn stock_levels(&self) -> &impl Shelves {
         self
     }
-    fn shortfalls(&self) -> &impl Shortfalls {
+    fn shortfalls(&self) -> &(impl Shortfalls + StockAdmin) {
         self
     }
     fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
@@ -223,7 +223,7 @@ impl On for Ports {
     fn events(&self) -> &impl EventPorts {
         &self.store
     }
-    fn orders(&self) -> &(impl Orders + OrderAdmin) {
+    fn orders(&self) -> &(impl Orders + OrderAdmin + OrderSearch) {
         &self.store
     }
     fn receipts(&self) -> &impl ReceiptPorts {
@@ -241,7 +241,7 @@ impl On for Ports {
     fn stock_levels(&self) -> &impl Shelves {
         &self.stock_levels
     }
-    fn shortfalls(&self) -> &impl Shortfalls {
+    fn shortfalls(&self) -> &(impl Shortfalls + StockAdmin) {
         &self.store
     }
     fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
@@ -295,6 +295,7 @@ mod announcements;
 mod feedback;
 mod messages;
 mod mode;
+mod operators;
 mod planted;
 mod provider;
 pub(crate) mod resources;

@@ -131,7 +131,7 @@ async fn row(name: &str) -> StoredEvent {
     )
     .await;
     assert_eq!(answer.reply().status, 200, "{name}");
-    let Answer::Kept(Kept::Accepted, row) = answer else {
+    let Answer::Kept(Kept::Accepted, row, _) = answer else {
         panic!("{name}: {answer:?}")
     };
     *row
@@ -490,7 +490,7 @@ async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
         &signed("intake.json", Timestamp::from_second(BEGIN).unwrap()),
     )
     .await;
-    assert_matches!(answer, Answer::Kept(Kept::Accepted, _));
+    assert_matches!(answer, Answer::Kept(Kept::Accepted, ..));
     let queued = bundle
         .world
         .kept()
@@ -545,7 +545,7 @@ async fn the_local_stack_signs_a_sample_for_the_moment_of_the_call() {
         bundle.world.kept().keys = vec![flex::secret::key(&stack.webhook_secret).unwrap()];
         let answer = take(&bundle, &event).await;
         assert!(
-            matches!(answer, Answer::Kept(Kept::Accepted, _)),
+            matches!(answer, Answer::Kept(Kept::Accepted, ..)),
             "{name}: {answer:?}"
         );
     }

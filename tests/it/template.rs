@@ -674,6 +674,39 @@ fn every_alarm_says_what_it_means_and_how_to_take_silence() {
 }
 
 #[test]
+fn the_stack_states_the_version_of_the_bundle() {
+    let stated = &TEMPLATE["Outputs"]["BundleVersion"]["Value"];
+    assert_eq!(text(stated), env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_names_that_the_command_line_looks_up_are_in_the_template() {
+    let code = [
+        include_str!("../../cli/src/live.rs"),
+        include_str!("../../cli/src/live/platform.rs"),
+        include_str!("../../cli/src/backend.rs"),
+        include_str!("../../cli/src/commands/secrets/rules.rs"),
+    ];
+    let ends = [
+        "Table", "Queue", "Function", "LogGroup", "Secrets", "ApiKey",
+    ];
+    let words = code
+        .iter()
+        .flat_map(|code| code.split('"').skip(1).step_by(2));
+    let names: BTreeSet<&str> = words
+        .filter(|word| {
+            ends.iter()
+                .any(|end| word.ends_with(end) && word.len() > end.len())
+        })
+        .filter(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        .collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(!TEMPLATE["Resources"][name].is_null(), "{name}");
+    }
+}
+
+#[test]
 fn every_alarm_has_its_section_in_the_operators_guide() {
     let guide = include_str!("../../docs/operations.md");
     let headings = guide.lines().filter(|line| line.starts_with("### "));
@@ -863,7 +896,7 @@ fn every_parameter_is_documented_with_its_default() {
 fn the_outputs_are_those_that_the_documents_use() {
     let outputs = names(&TEMPLATE["Outputs"]);
     let expected = set(
-        "EntitlementsTableName EventBusName FlintNextStep FlintWebhookUrl NextStep ResourcesTableName StockTableName WebhookUrl",
+        "BundleVersion EntitlementsTableName EventBusName FlintNextStep FlintWebhookUrl NextStep ResourcesTableName StockTableName WebhookUrl",
     );
     assert_eq!(outputs, expected);
     let url = text(at("Outputs/WebhookUrl/Value/Sub"));

@@ -3,6 +3,7 @@
 //! It behaves like the real services where the rules rely on it: conditions, all-or-nothing transactions, owners,
 //! versions. The suites of `tests/it/contract.rs` hold it and the adapters to the same promises.
 
+mod admin;
 mod announcements;
 pub mod backlog;
 pub mod behind;

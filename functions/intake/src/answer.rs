@@ -7,8 +7,8 @@ use std::time::Duration;
 /// The end of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The delivery is verified and stored.
-    Kept(Kept, Box<StoredEvent>),
+    /// The delivery is verified, by the key of that index, and stored.
+    Kept(Kept, Box<StoredEvent>, usize),
     /// Nothing was stored.
     Refused(Refusal),
     /// The sender should retry.
@@ -56,7 +56,7 @@ impl Answer {
             header: None,
         };
         match self {
-            Self::Kept(kept, _) => match kept {
+            Self::Kept(kept, ..) => match kept {
                 Kept::Accepted
                 | Kept::Duplicate
                 | Kept::QueuedAgain
@@ -94,7 +94,7 @@ impl Answer {
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self {
-            Self::Kept(kept, _) => match kept {
+            Self::Kept(kept, ..) => match kept {
                 Kept::Accepted => "accepted",
                 Kept::Duplicate | Kept::QueuedAgain => "duplicate",
                 Kept::NotNeeded => "not_needed",
@@ -113,14 +113,14 @@ impl Answer {
         let (outcome, status) = (self.outcome(), self.reply().status);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match self {
-            Self::Kept(kept, event) => {
+            Self::Kept(kept, event, key) => {
                 let (provider, event_id, delivery_id) =
                     (&event.provider, &event.event_id, &event.delivery_id);
                 let event_type = event.event_type.as_deref().unwrap_or_default();
                 let reason = event.reason.as_deref().unwrap_or_default();
                 match kept {
                     Kept::Parked | Kept::Unreadable | Kept::Conflict => {
-                        tracing::warn!(outcome, status, %provider, %event_id, %delivery_id, event_type, reason, duration_ms, "delivery kept for a person");
+                        tracing::warn!(outcome, status, %provider, %event_id, %delivery_id, event_type, reason, key, duration_ms, "delivery kept for a person");
                     }
                     Kept::Accepted
                     | Kept::Duplicate
@@ -128,7 +128,7 @@ impl Answer {
                     | Kept::NotNeeded
                     | Kept::Unhandled => {
                         let queued_again = *kept == Kept::QueuedAgain;
-                        tracing::info!(outcome, status, %provider, %event_id, %delivery_id, event_type, queued_again, duration_ms, "delivery kept");
+                        tracing::info!(outcome, status, %provider, %event_id, %delivery_id, event_type, queued_again, key, duration_ms, "delivery kept");
                     }
                 }
             }

@@ -52,9 +52,9 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
         };
         let work = async {
             let verified = self.verify(&provider, incoming).await;
-            let delivery = |id| self.delivery(&provider, id, incoming.body);
+            let delivery = |(id, key)| Ok((self.delivery(&provider, id, incoming.body)?, key));
             match verified.and_then(delivery) {
-                Ok(delivery) => self.keep(&delivery).await,
+                Ok((delivery, key)) => self.keep(&delivery, key).await,
                 Err(refusal) => Ok(Answer::Refused(refusal.into())),
             }
         };
@@ -67,20 +67,20 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
 
     /// Checks the headers, then verifies with the cached keys. If none fits, verifies with newly read keys.
     ///
-    /// The keys come last, because they may need a call to Secrets Manager.
+    /// The keys come last, because they may need a call to Secrets Manager. Returns the index of the key that fits too.
     async fn verify(
         &self,
         provider: &ProviderId,
         incoming: &Incoming<'_>,
-    ) -> Result<DeliveryId, signature::Refusal> {
+    ) -> Result<(DeliveryId, usize), signature::Refusal> {
         let of = self
             .providers
             .of(provider)
             .map_err(|_| signature::Refusal::Missing)?;
         let unverified = of.check(incoming.header, incoming.body, self.clock.now())?;
-        match unverified.verify(&self.keys.keys(provider).await) {
+        match unverified.verify_by(&self.keys.keys(provider).await) {
             Err(signature::Refusal::Forged) => match self.keys.reread(provider).await {
-                Some(keys) => unverified.verify(&keys),
+                Some(keys) => unverified.verify_by(&keys),
                 None => Err(signature::Refusal::Forged),
             },
             verified => verified,
@@ -124,7 +124,7 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
 
     /// Stores the delivery, then queues its work. An unfinished event is queued again, because the first attempt may have
     /// stopped between the two.
-    async fn keep(&self, delivery: &Delivery) -> Result<Answer, RetryableError> {
+    async fn keep(&self, delivery: &Delivery, key: usize) -> Result<Answer, RetryableError> {
         let event = StoredEvent::first(delivery);
         let recorded = match self.store.record(&event).await? {
             // The same event, spelled in another way: the sender has made its JSON again.
@@ -150,7 +150,7 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
         if let Recorded::OtherBody { .. } = recorded {
             let beside = StoredEvent::beside(delivery);
             self.store.record(&beside).await?;
-            return Ok(Answer::Kept(Kept::Conflict, Box::new(beside)));
+            return Ok(Answer::Kept(Kept::Conflict, Box::new(beside), key));
         }
         let kept = match (recorded, &delivery.reading, event.state) {
             (Recorded::Again(state), Reading::Event(_), _) if state.is_unfinished() => {
@@ -164,6 +164,6 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
             (_, Reading::Event(_), EventState::Unhandled) => Kept::Unhandled,
             (_, Reading::Event(_), _) => Kept::Accepted,
         };
-        Ok(Answer::Kept(kept, Box::new(event)))
+        Ok(Answer::Kept(kept, Box::new(event), key))
     }
 }

@@ -5,6 +5,7 @@
 //! index `open` and for sweep's notes. The transactions and the joint reads are in [`commits`]. The SDK errors are
 //! sorted in [`failure`].
 
+mod admin;
 mod announcements;
 mod backlog;
 pub mod batch;

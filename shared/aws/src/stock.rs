@@ -51,6 +51,11 @@ fn mapping_text(of: &MappingKey) -> String {
     }
 }
 
+/// The key of a mapping row.
+pub(crate) fn mapping_key(of: &MappingKey) -> Key {
+    key(mapping_text(of), MAPPING)
+}
+
 /// The keys to read.
 pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
     let mapping = read_set
@@ -219,7 +224,7 @@ pub(crate) fn report(
 ) -> Result<Update, RetryableError> {
     let key = match uncounted {
         Uncounted::Sku(sku) => counter_key(sku),
-        Uncounted::Unmapped(of) => key(mapping_text(of), MAPPING),
+        Uncounted::Unmapped(of) => mapping_key(of),
     };
     Update::builder()
         .table_name(table)

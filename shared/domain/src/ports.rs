@@ -4,6 +4,8 @@
 //! (`tests/it/contract.rs`). A lost race is a result and not an error. A [`RetryableError`] means that the result is
 //! unknown.
 
+pub mod admin;
+
 use crate::values::outcome::ReadError;
 use crate::{
     access::{contact::Contact, subscription::Subscription},

@@ -55,9 +55,9 @@ async fn run(
         let after = announced.cursor.as_deref();
         let page = batches.published_since(bounds.since, after).await?;
         for place in &page.batches {
-            let is_done =
-                bounds.dry_run || batches.publish_again(&place.batch_id).await? == Changed::Now;
-            announced.batches += usize::from(is_done);
+            if bounds.dry_run || batches.publish_again(&place.batch_id).await? == Changed::Now {
+                announced.batches += 1;
+            }
         }
         announced.cursor = page.next;
         if announced.cursor.is_none() || announced.batches >= bounds.batches {

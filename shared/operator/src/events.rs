@@ -77,7 +77,7 @@ pub enum Dropped {
 
 /// The kind of request for a new decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ask {
+pub enum Ask {
     /// An operator has looked at the park reason.
     Release,
     /// An operator has named the event.
@@ -140,6 +140,35 @@ pub async fn replay(
     note: &Note,
 ) -> Result<Again, RetryableError> {
     by_id(events, queue, id, Ask::Replay, note).await
+}
+
+/// The result that a release or replay of this event would have now. Nothing changes.
+pub async fn preview(
+    events: &impl Events,
+    id: &EventId,
+    ask: Ask,
+) -> Result<Again, RetryableError> {
+    Ok(match events.event(id).await? {
+        Some(event) => would(&event, ask),
+        None => Again::Left(Left::Unknown),
+    })
+}
+
+/// The result that dropping this event would have now. Nothing changes.
+pub async fn preview_drop(events: &impl Events, id: &EventId) -> Result<Dropped, RetryableError> {
+    let event = events.event(id).await?;
+    Ok(droppable(event.as_ref()).map_or_else(|end| end, |(_, from)| Dropped::Now { from }))
+}
+
+/// The event and the state from which it can be dropped, or the reason why it cannot.
+fn droppable(event: Option<&StoredEvent>) -> Result<(&StoredEvent, EventState), Dropped> {
+    let event = event.ok_or(Dropped::Left(Left::Unknown))?;
+    match event.state {
+        state @ (EventState::Parked | EventState::Stored) => Ok((event, state)),
+        EventState::Dropped => Err(Dropped::Before),
+        EventState::Committed => Err(Dropped::Left(Left::Committed)),
+        state => Err(Dropped::Left(Left::NotOpen(state))),
+    }
 }
 
 async fn by_id(
@@ -207,16 +236,12 @@ pub async fn drop_event(
     note: &Note,
 ) -> Result<Dropped, RetryableError> {
     for _ in 0..TRIES {
-        let Some(event) = events.event(id).await? else {
-            return Ok(Dropped::Left(Left::Unknown));
+        let event = events.event(id).await?;
+        let (event, from) = match droppable(event.as_ref()) {
+            Ok(droppable) => droppable,
+            Err(end) => return Ok(end),
         };
-        let from = match event.state {
-            state @ (EventState::Parked | EventState::Stored) => state,
-            EventState::Dropped => return Ok(Dropped::Before),
-            EventState::Committed => return Ok(Dropped::Left(Left::Committed)),
-            state => return Ok(Dropped::Left(Left::NotOpen(state))),
-        };
-        let announced = announced(&event::dropped(&event, note.at()), note);
+        let announced = announced(&event::dropped(event, note.at()), note);
         let line = note.line("dropped it");
         let dropped = events.drop_event(id, from, &line, announced.as_ref(), note.at());
         if dropped.await? == Changed::Now {
@@ -295,6 +320,19 @@ pub async fn replay_range(
     pace: &mut Pace,
     note: &Note,
 ) -> Replayed {
+    replay_until(events, queue, search, bounds, pace, note, &mut |_| false).await
+}
+
+/// As [`replay_range`], until `is_over` says so, which is asked after each event.
+pub async fn replay_until(
+    events: &(impl Events + EventAdmin),
+    queue: &impl Queue<FulfillmentJob>,
+    search: &Search,
+    bounds: &Bounds,
+    pace: &mut Pace,
+    note: &Note,
+    is_over: &mut (dyn FnMut(&Replayed) -> bool + Send),
+) -> Replayed {
     let mut replayed = Replayed {
         dry_run: bounds.dry_run,
         counts: BTreeMap::new(),
@@ -304,13 +342,23 @@ pub async fn replay_range(
         cursor: bounds.after.clone(),
         stopped: None,
     };
-    let run = run(events, queue, search, bounds, pace, note, &mut replayed).await;
+    let run = run(
+        events,
+        queue,
+        search,
+        bounds,
+        pace,
+        note,
+        is_over,
+        &mut replayed,
+    )
+    .await;
     replayed.stopped = run.err();
     replayed
 }
 
-/// The result that a replay would have now.
-fn preview(event: &StoredEvent, ask: Ask) -> Again {
+/// The result that a request would have now.
+fn would(event: &StoredEvent, ask: Ask) -> Again {
     let state = event.state;
     match plan(event, ask) {
         Err(left) => Again::Left(left),
@@ -319,6 +367,10 @@ fn preview(event: &StoredEvent, ask: Ask) -> Again {
     }
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the arguments of `replay_until`, and the result so far"
+)]
 async fn run(
     events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
@@ -326,6 +378,7 @@ async fn run(
     bounds: &Bounds,
     pace: &mut Pace,
     note: &Note,
+    is_over: &mut (dyn FnMut(&Replayed) -> bool + Send),
     replayed: &mut Replayed,
 ) -> Result<(), RetryableError> {
     let ask = Ask::Range {
@@ -340,12 +393,15 @@ async fn run(
             }
             left -= 1;
             let id = event.event_id.clone();
-            let mut again = preview(&event, ask);
+            let mut again = would(&event, ask);
             if !bounds.dry_run && !matches!(again, Again::Left(_)) {
                 pace.turn().await;
                 again = once_more(events, queue, event, ask, note).await?;
             }
             replayed.count(id, again);
+            if is_over(replayed) {
+                return Ok(());
+            }
         }
         replayed.unreadable.extend(found.unreadable);
         let Some(next) = found.next else {

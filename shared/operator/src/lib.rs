@@ -11,6 +11,7 @@
 //! because every effect has a once-marker. The one exception is intended: [`resend`] sends the
 //! customer another mail, once for each request.
 
+pub mod address;
 pub mod announce;
 pub mod close;
 pub mod customer;
@@ -21,6 +22,7 @@ pub mod pace;
 pub mod redrive;
 pub mod report;
 pub mod resend;
+pub mod stock;
 
 use domain::values::outcome::RetryableError;
 use std::fmt;

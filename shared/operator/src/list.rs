@@ -158,8 +158,17 @@ pub async fn parked(
     in_state(events, EventState::Parked, most, &mut Vec::new()).await
 }
 
-/// The unfinished events that arrived before `before`, oldest first, at most `most` for each state.
-async fn stuck(
+/// The unfinished events that arrived before `before`, oldest first, at most `most` for each state. Unreadable rows are
+/// omitted; [`overview`] names them.
+pub async fn stuck(
+    events: &(impl Events + OpenRows),
+    before: Timestamp,
+    most: usize,
+) -> Result<Vec<EventRow>, RetryableError> {
+    stuck_rows(events, before, most, &mut Vec::new()).await
+}
+
+async fn stuck_rows(
     events: &(impl Events + OpenRows),
     before: Timestamp,
     most: usize,
@@ -243,7 +252,7 @@ pub async fn overview(
     unsent.sort_by(|a, b| (a.created_at, &a.receipt_id).cmp(&(b.created_at, &b.receipt_id)));
     Ok(Overview {
         parked: in_state(events, EventState::Parked, most, &mut unreadable).await?,
-        stuck: stuck(events, before, most, &mut unreadable).await?,
+        stuck: stuck_rows(events, before, most, &mut unreadable).await?,
         unsent,
         held: readable_receipts(rows, ReceiptStatus::Held, most, &mut unreadable).await?,
         failed: readable_receipts(rows, ReceiptStatus::Failed, most, &mut unreadable).await?,

@@ -42,10 +42,57 @@ impl Note {
         format!("{at:.0} {by} {what}: {why}")
     }
 
+    /// The operator.
+    #[must_use]
+    pub fn by(&self) -> &str {
+        &self.by
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
     /// The time of the action.
     pub(crate) fn at(&self) -> Timestamp {
         self.at
     }
+}
+
+/// The words of the actions, as notes have them.
+const ACTIONS: [&str; 6] = [
+    "released it",
+    "replayed it",
+    "dropped it",
+    "had it sent again",
+    "closed it",
+    "erased it",
+];
+
+/// A note as a row keeps it, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    pub at: Timestamp,
+    pub by: String,
+    /// The action, such as `released it`.
+    pub what: String,
+    pub why: String,
+}
+
+/// Reads a note; `None` for a line that no action of this version wrote.
+#[must_use]
+pub fn read(line: &str) -> Option<Noted> {
+    let (at, rest) = line.split_once(' ')?;
+    let action = |what: &&str| Some((rest.find(&format!(" {what}: "))?, what.len()));
+    let (place, length) = ACTIONS.iter().filter_map(action).min()?;
+    let text = |range: Option<&str>| range.map(str::to_owned);
+    Some(Noted {
+        at: at.parse().ok()?,
+        by: text(rest.get(..place))?,
+        what: text(rest.get(place + 1..place + 1 + length))?,
+        why: text(rest.get(place + 3 + length..))?,
+    })
 }
 
 #[cfg(test)]
@@ -54,11 +101,17 @@ mod tests {
 
     #[test]
     fn a_note_is_one_line_that_says_when_who_and_why() {
-        let now = "2026-03-03T09:30:00.25Z".parse().unwrap();
+        let now: Timestamp = "2026-03-03T09:30:00.25Z".parse().unwrap();
         let note = Note::new(" ops ", "the order has come", now).unwrap();
         assert_eq!(
             note.line("released it"),
             "2026-03-03T09:30:00Z ops released it: the order has come"
+        );
+        let read = read(&note.line("released it")).unwrap();
+        assert_eq!((&*read.by, &*read.what), ("ops", "released it"));
+        assert_eq!(
+            (&*read.why, read.at.as_second()),
+            ("the order has come", now.as_second())
         );
         for (by, why) in [
             ("", "because"),

@@ -30,6 +30,9 @@ pub struct Bounds {
     pub only: Option<BTreeSet<String>>,
 }
 
+/// Asked after each moved message whether the run is over.
+pub type IsOver<'a> = dyn FnMut(&Redriven) -> bool + Send + 'a;
+
 /// The result of a redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redriven {
@@ -78,6 +81,17 @@ pub async fn redrive<J: Job>(
     bounds: &Bounds,
     pace: &mut Pace,
 ) -> Redriven {
+    redrive_until(letters, queue, bounds, pace, &mut |_| false).await
+}
+
+/// As [`redrive`], until `is_over` says so.
+pub async fn redrive_until<J: Job>(
+    letters: &impl DeadLetters,
+    queue: &impl Queue<J>,
+    bounds: &Bounds,
+    pace: &mut Pace,
+    is_over: &mut IsOver<'_>,
+) -> Redriven {
     let mut redriven = Redriven {
         dry_run: bounds.dry_run,
         moved: 0,
@@ -90,7 +104,7 @@ pub async fn redrive<J: Job>(
     let moved = if bounds.dry_run {
         look::<J>(letters, bounds, &mut redriven).await
     } else {
-        move_all(letters, queue, bounds, pace, &mut redriven).await
+        move_all(letters, queue, bounds, pace, is_over, &mut redriven).await
     };
     redriven.stopped = moved.err();
     // Only informative: the other numbers are true without it.
@@ -123,6 +137,7 @@ async fn move_all<J: Job>(
     queue: &impl Queue<J>,
     bounds: &Bounds,
     pace: &mut Pace,
+    is_over: &mut IsOver<'_>,
     redriven: &mut Redriven,
 ) -> Result<(), RetryableError> {
     let began = Instant::now();
@@ -147,6 +162,9 @@ async fn move_all<J: Job>(
                     queue.send(&job).await?;
                     redriven.count(job.subject());
                     letters.delete(&letter).await?;
+                    if is_over(redriven) {
+                        return Ok(());
+                    }
                 }
                 Verdict::NotOurs => {
                     redriven.not_ours += usize::from(left.insert(letter.message_id));

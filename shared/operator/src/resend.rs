@@ -72,6 +72,25 @@ fn plan(receipt: &Receipt, seen_version: u64, now: Timestamp) -> Plan {
     }
 }
 
+/// The result that a resend would have now. Nothing changes.
+pub async fn preview(
+    receipts: &impl Receipts,
+    id: &ReceiptId,
+    seen_version: u64,
+    now: Timestamp,
+) -> Result<Resent, RetryableError> {
+    let Some(receipt) = receipts.receipt(id).await? else {
+        return Ok(Resent::Left(Left::Unknown));
+    };
+    Ok(match plan(&receipt, seen_version, now) {
+        Plan::Leave(left) => Resent::Left(left),
+        Plan::Queue => Resent::Queued,
+        Plan::Reopen => Resent::Now {
+            from: receipt.state.status(),
+        },
+    })
+}
+
 /// Sends a mail once more. **The customer gets another mail** if an earlier one was sent, or may
 /// have been.
 ///

@@ -1,6 +1,8 @@
 //! Batches of announcements, and the announced levels of counters.
 
-use super::{AnnouncementPorts, On, dynamodb, in_time, later, memory, now, recorded, skus};
+use super::{
+    AnnouncementPorts, On, Shelves as _, dynamodb, in_time, later, memory, now, recorded, skus,
+};
 use domain::{
     announcement::{
         Batch,

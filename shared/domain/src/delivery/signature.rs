@@ -242,18 +242,20 @@ impl Unverified<'_> {
     /// The body is hashed once for each key. Any `v1` entry by any key is enough, which allows
     /// rotation of secrets: <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
     pub fn verify(&self, keys: &[Key]) -> Result<DeliveryId, Refusal> {
-        let proven = keys.iter().any(|key| {
+        self.verify_by(keys).map(|(delivery_id, _)| delivery_id)
+    }
+
+    /// As [`Unverified::verify`], with the index of the key that fits. It shows when a rotation is over.
+    pub fn verify_by(&self, keys: &[Key]) -> Result<(DeliveryId, usize), Refusal> {
+        let proven = keys.iter().position(|key| {
             let mac = key.mac(self.delivery_id.as_str(), &self.timestamp, self.body);
             // `verify_slice` compares in constant time.
             self.candidates
                 .iter()
                 .any(|candidate| mac.clone().verify_slice(candidate).is_ok())
         });
-        if proven {
-            Ok(self.delivery_id.clone())
-        } else {
-            Err(Refusal::Forged)
-        }
+        let key = proven.ok_or(Refusal::Forged)?;
+        Ok((self.delivery_id.clone(), key))
     }
 }
 

@@ -1,0 +1,233 @@
+//! The backend of the commands: one stack with its tables and queues, and the services around it.
+//!
+//! [`crate::live`] has it on AWS. Tests have one in memory.
+
+mod platform;
+
+pub use platform::{
+    Alarm, ApiAnswer, ApiRequest, Asked, Flow, Identity, LogLine, LogQuery, MailAccount, Platform,
+    SecretText,
+};
+
+use domain::{
+    delivery::job::{FulfillmentJob, ReceiptJob},
+    ports::{
+        AnnouncementAdmin, Answering, Backlogs, Commits, DeadLetters, EntitlementAdmin,
+        Entitlements, EventAdmin, Events, OpenRows, OrderAdmin, Orders, Queue, ReceiptAdmin,
+        Receipts, ResourceAdmin, ResourceLists, Shortfalls, Suppressions,
+        admin::{OrderSearch, StockAdmin},
+    },
+    upkeep::sweep::ReceiptBacklog,
+    values::{mode::Mode, outcome::RetryableError},
+};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt};
+
+/// All ports of a stack's tables and work queues.
+pub trait Store:
+    Events
+    + EventAdmin
+    + AnnouncementAdmin
+    + OpenRows
+    + Orders
+    + OrderAdmin
+    + OrderSearch
+    + Commits
+    + Entitlements
+    + EntitlementAdmin
+    + Receipts
+    + ReceiptAdmin
+    + Backlogs<ReceiptBacklog>
+    + ResourceLists
+    + ResourceAdmin
+    + Shortfalls
+    + StockAdmin
+    + Suppressions
+    + Queue<FulfillmentJob>
+    + Queue<ReceiptJob>
+{
+}
+
+impl<
+    T: Events
+        + EventAdmin
+        + AnnouncementAdmin
+        + OpenRows
+        + Orders
+        + OrderAdmin
+        + OrderSearch
+        + Commits
+        + Entitlements
+        + EntitlementAdmin
+        + Receipts
+        + ReceiptAdmin
+        + Backlogs<ReceiptBacklog>
+        + ResourceLists
+        + ResourceAdmin
+        + Shortfalls
+        + StockAdmin
+        + Suppressions
+        + Queue<FulfillmentJob>
+        + Queue<ReceiptJob>,
+> Store for T
+{
+}
+
+/// One of the three queues with a dead-letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Hop {
+    Fulfillment,
+    Receipts,
+    Feedback,
+}
+
+/// One of the functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Function {
+    Intake,
+    Fulfillment,
+    Receipts,
+    Feedback,
+    Sweep,
+    Reconcile,
+    Announcements,
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Intake,
+        Self::Fulfillment,
+        Self::Receipts,
+        Self::Feedback,
+        Self::Sweep,
+        Self::Reconcile,
+        Self::Announcements,
+    ];
+
+    /// The name in log lines.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Fulfillment => "fulfillment",
+            Self::Receipts => "receipts",
+            Self::Feedback => "feedback",
+            Self::Sweep => "sweep",
+            Self::Reconcile => "reconcile",
+            Self::Announcements => "announcements",
+        }
+    }
+
+    /// The name in the template.
+    #[must_use]
+    pub fn logical_id(self) -> &'static str {
+        match self {
+            Self::Intake => "IntakeFunction",
+            Self::Fulfillment => "FulfillmentFunction",
+            Self::Receipts => "ReceiptsFunction",
+            Self::Feedback => "FeedbackFunction",
+            Self::Sweep => "SweepFunction",
+            Self::Reconcile => "ReconcileFunction",
+            Self::Announcements => "AnnouncementsFunction",
+        }
+    }
+}
+
+/// A stack as `CloudFormation` describes it.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    pub name: String,
+    pub region: String,
+    pub mode: Mode,
+    /// The bundle's version; `None` on a stack that does not state it.
+    pub version: Option<String>,
+    /// The word of `CloudFormation`.
+    pub status: String,
+    /// The time zone of the merchant.
+    pub zone: TimeZone,
+    pub parameters: BTreeMap<String, String>,
+    pub outputs: BTreeMap<String, String>,
+    /// Physical ids, by the names of the template.
+    pub resources: BTreeMap<String, String>,
+    /// True for the stack of `make up`.
+    pub local: bool,
+}
+
+impl Stack {
+    /// The part of each envelope that names the stack.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "region": self.region,
+            "mode": self.mode.to_string(),
+            "version": self.version,
+            "local": self.local,
+        })
+    }
+
+    /// A parameter, if it is set.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let value = self.parameters.get(name).map(String::as_str);
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// A number among the parameters.
+    #[must_use]
+    pub fn number(&self, name: &str, default: i64) -> i64 {
+        let value = self.parameter(name);
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(default)
+    }
+
+    /// The providers that the stack serves.
+    #[must_use]
+    pub fn providers(&self) -> Vec<&'static str> {
+        match self.parameter("Provider") {
+            Some("flint") => vec!["flint"],
+            Some("both") => vec!["flex", "flint"],
+            _ => vec!["flex"],
+        }
+    }
+
+    /// The address that this provider sends its webhooks to.
+    #[must_use]
+    pub fn webhook_url(&self, provider: &str) -> Option<&str> {
+        let output = if provider == "flint" {
+            "FlintWebhookUrl"
+        } else {
+            "WebhookUrl"
+        };
+        self.outputs.get(output).map(String::as_str)
+    }
+
+    /// The address of this provider's API.
+    #[must_use]
+    pub fn api_url(&self, provider: &str) -> &str {
+        let (parameter, default) = if provider == "flint" {
+            ("FlintApiBaseUrl", "https://api.withflintpay.com")
+        } else {
+            ("FlexApiBaseUrl", "https://api.withflex.com")
+        };
+        self.parameter(parameter).unwrap_or(default)
+    }
+}
+
+/// One stack, as commands use it.
+pub trait Backend: fmt::Debug + Send + Sync {
+    type Store: Store;
+    type Letters: DeadLetters;
+
+    /// The tables and work queues.
+    fn store(&self) -> &Self::Store;
+    /// A dead-letter queue.
+    fn letters(&self, hop: Hop) -> &Self::Letters;
+    /// Sends a report of SES to feedback's queue.
+    fn send_report<'a>(&'a self, body: &'a str) -> Answering<'a, Result<(), RetryableError>>;
+    /// The services around them.
+    fn platform(&self) -> &dyn Platform;
+}

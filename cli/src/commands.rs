@@ -1,0 +1,91 @@
+//! The commands, one file for each noun.
+
+mod access;
+mod announce;
+mod checkout;
+mod customer;
+mod event;
+mod event_write;
+mod events;
+mod flow;
+mod logs;
+mod mail;
+mod mail_write;
+mod order;
+mod orders;
+mod redrive;
+mod replay;
+mod reports;
+mod run_now;
+mod secrets;
+mod send;
+mod setup;
+mod status;
+mod stock;
+mod stock_file;
+mod stock_map;
+mod stock_plan;
+mod stock_write;
+mod verify;
+mod webhook_test;
+mod webhooks;
+mod whoami;
+mod write;
+
+pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secrets};
+pub(crate) use status::last as last_line;
+
+use crate::{
+    Context,
+    args::{CheckoutCommand, Command},
+    backend::Backend,
+    error::Error,
+    output::Answer,
+};
+
+/// Runs a command.
+pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<Answer, Error> {
+    match command {
+        Command::Order(args) => order::order(on, args).await,
+        Command::Orders(args) => orders::orders(on, args).await,
+        Command::Status(args) => status::status(on, args).await,
+        Command::Why { id } => event::why(on, id).await,
+        Command::Events(args) => events::events(on, args).await,
+        Command::Event(command) => event::run(on, command).await,
+        Command::Replay(args) => replay::replay(on, args).await,
+        Command::Redrive(args) => redrive::redrive(on, args).await,
+        Command::Mail(command) => mail::run(on, command).await,
+        Command::Stock(command) => stock::run(on, command).await,
+        Command::Access { id } => access::access(on, id).await,
+        Command::Journal { period } => reports::journal(on, period).await,
+        Command::Receivables => reports::receivables(on).await,
+        Command::Logs(args) => logs::logs(on, args).await,
+        Command::Watch => logs::watch(on).await,
+        Command::Announce(args) => announce::again(on, args).await,
+        Command::Reconcile(args) => run_now::reconcile(on, args).await,
+        Command::Sweep(args) => run_now::sweep(on, args).await,
+        Command::Pause(args) => flow::pause(on, args).await,
+        Command::Resume(args) => flow::resume(on, args).await,
+        Command::Secrets(command) => secrets::run(on, command).await,
+        Command::Customer(command) => customer::run(on, command).await,
+        Command::Whoami => whoami::whoami(on).await,
+        Command::Doctor(args) => crate::doctor::doctor(on, &args.checks).await,
+        Command::Setup(args) => setup::setup(on, args).await,
+        Command::Webhooks(command) => webhooks::run(on, command).await,
+        Command::Checkout(CheckoutCommand::Create {
+            price,
+            quantity,
+            reference,
+            success_url,
+        }) => {
+            let wanted = checkout::Wanted {
+                price,
+                quantity: *quantity,
+                reference: reference.as_deref(),
+                success_url,
+            };
+            checkout::create(on, &wanted).await
+        }
+        Command::LineItems { session } => checkout::line_items(on, session).await,
+    }
+}

@@ -1,0 +1,171 @@
+//! `till why`, and the readers of `till event`.
+
+use super::event_write;
+use crate::{
+    Context,
+    args::EventCommand,
+    backend::Backend,
+    error::{Error, Exit},
+    order::find::orders_of_event,
+    output::Answer,
+    samples, time, why,
+};
+use domain::{
+    delivery::stored_event::{EventState, StoredEvent},
+    ports::{Events as _, Receipts as _},
+    receipt::ReceiptStatus,
+    values::ids::{EventId, ReceiptId},
+};
+use serde_json::json;
+use std::{fmt::Write as _, path::Path};
+
+pub(super) async fn run<B: Backend>(
+    on: &Context<'_, B>,
+    command: &EventCommand,
+) -> Result<Answer, Error> {
+    match command {
+        EventCommand::Show { id } => show(on, id).await,
+        EventCommand::Body { id, out } => body(on, id, out.as_deref()).await,
+        EventCommand::Verify { file } => super::verify::verify(on, file).await,
+        EventCommand::Release { ids, write } => event_write::release(on, ids, write).await,
+        EventCommand::Replay { ids, write } => event_write::replay(on, ids, write).await,
+        EventCommand::Drop { ids, write } => event_write::drop(on, ids, write).await,
+        EventCommand::New(args) => samples::command(args, on.terminal, on.now, Some(on.stack)),
+        EventCommand::Send(args) => super::send::send(on, args).await,
+    }
+}
+
+/// The event of that id.
+pub(super) async fn stored<B: Backend>(
+    on: &Context<'_, B>,
+    id: &str,
+) -> Result<StoredEvent, Error> {
+    let event = match EventId::new(id) {
+        Ok(id) => on.backend.store().event(&id).await?,
+        Err(_) => None,
+    };
+    event.ok_or_else(|| {
+        Error::not_found(format!("no event {id}")).cured_by(
+            "Ended events are kept for EventRetentionDays; the log may still name it: till logs ID",
+        )
+    })
+}
+
+pub(super) async fn why<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
+    let (zone, width) = (&on.stack.zone, on.terminal.width());
+    let store = on.backend.store();
+    if let Ok(event_id) = EventId::new(id)
+        && let Some(event) = store.event(&event_id).await?
+    {
+        let why = why::event(&event, zone, on.now);
+        let waits = matches!(event.state, EventState::Parked | EventState::Unreadable);
+        return answer(&why, waits, width);
+    }
+    if let Ok(receipt_id) = ReceiptId::new(id)
+        && let Some(receipt) = store.receipt(&receipt_id).await?
+    {
+        let why = why::mail(&receipt, zone, on.now);
+        let status = receipt.state.status();
+        let waits = matches!(status, ReceiptStatus::Held | ReceiptStatus::Failed);
+        return answer(&why, waits, width);
+    }
+    Err(
+        Error::not_found(format!("no event and no mail {id}")).cured_by(format!(
+            "For an order: till order {}",
+            super::write::word(id)
+        )),
+    )
+}
+
+fn answer(why: &why::Why, waits: bool, width: usize) -> Result<Answer, Error> {
+    let exit = if waits { Exit::Attention } else { Exit::Done };
+    Ok(Answer::new("till.why/1", why, why::text(why, width))?.ending(exit))
+}
+
+async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
+    let event = stored(on, id).await?;
+    let orders = orders_of_event(on.backend.store(), &event).await?;
+    let outbox: Vec<String> = event
+        .outbox
+        .iter()
+        .map(|handoff| format!("{handoff:?}"))
+        .collect();
+    let data = json!({
+        "event_id": event.event_id,
+        "provider": event.provider,
+        "event_type": event.event_type,
+        "delivery_id": event.delivery_id,
+        "recovered": event.is_recovered(),
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "state": event.state,
+        "class": event.class,
+        "reason": event.reason,
+        "attempts": event.attempts,
+        "note": event.note,
+        "outbox": outbox,
+        "body_bytes": event.body.len(),
+        "fingerprint": event.fingerprint,
+        "orders": orders,
+    });
+    let mut text = String::new();
+    let mut line = |label: &str, value: &str| {
+        let _ = writeln!(text, "{label:14}{value}");
+    };
+    line("Event", event.event_id.as_str());
+    line("Type", event.event_type.as_deref().unwrap_or("unreadable"));
+    line("State", &event.state.to_string());
+    if let Some(reason) = &event.reason {
+        line("Reason", reason);
+    }
+    line("Tries", &event.attempts.to_string());
+    line("Received", &time::full(event.received_at, &on.stack.zone));
+    if let Some(at) = event.occurred_at {
+        line("Happened", &time::full(at, &on.stack.zone));
+    }
+    line("Delivery", event.delivery_id.as_str());
+    line(
+        "Body",
+        &format!("{} bytes, SHA-256 {}", event.body.len(), event.fingerprint),
+    );
+    if let Some(note) = &event.note {
+        line("Note", note);
+    }
+    for order in &orders {
+        line("Order", &format!("till order {order}"));
+    }
+    Answer::new("till.event/1", &data, text)
+}
+
+/// The signed bytes. They hold personal data, so a terminal shows them only on request.
+async fn body<B: Backend>(
+    on: &Context<'_, B>,
+    id: &str,
+    out: Option<&Path>,
+) -> Result<Answer, Error> {
+    let event = stored(on, id).await?;
+    let size = event.body.len();
+    if let Some(path) = out {
+        std::fs::write(path, &event.body).map_err(|error| {
+            Error::new(
+                Exit::Failed,
+                format!("{} cannot be written: {error}", path.display()),
+            )
+        })?;
+        let data = json!({"event_id": event.event_id, "bytes": size, "file": path});
+        let text = format!(
+            "{size} bytes written to {}. They hold personal data.\n",
+            path.display()
+        );
+        return Answer::new("till.event_body/1", &data, text);
+    }
+    if !on.options.reveal {
+        return Err(
+            Error::new(Exit::Unconfirmed, "the body holds personal data")
+                .cured_by("Add --out FILE, or --reveal to print it"),
+        );
+    }
+    let body = String::from_utf8_lossy(&event.body);
+    let data = json!({"event_id": event.event_id, "bytes": size, "body": body});
+    Ok(Answer::new("till.event_body/1", &data, format!("{body}\n"))?.raw())
+}

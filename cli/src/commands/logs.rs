@@ -1,0 +1,230 @@
+//! `till logs` and `till watch`: lines of the functions' log as sentences.
+
+use super::events::range;
+use crate::{
+    Context,
+    args::LogsArgs,
+    backend::{Backend, LogLine, LogQuery},
+    error::{Error, Exit},
+    output::Answer,
+    style::wrapped,
+    time,
+};
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Value, json};
+
+pub(super) async fn logs<B: Backend>(
+    on: &Context<'_, B>,
+    args: &LogsArgs,
+) -> Result<Answer, Error> {
+    let (mut since, before) = range(on, &args.range)?;
+    if args.range.since.is_none() {
+        since = on.now - 24.hours();
+    }
+    let query = LogQuery {
+        gateway: args.gateway,
+        pattern: pattern(args)?,
+        since,
+        before,
+        most: args.limit,
+    };
+    let lines = on.backend.platform().log_lines(&query).await?;
+    let mut lines: Vec<LogLine> = lines
+        .into_iter()
+        .filter(|line| is_wanted(line, args))
+        .collect();
+    let is_cut = lines.len() >= args.limit;
+    lines.truncate(args.limit);
+    let text: String = lines.iter().map(|line| sentence(line, on)).collect();
+    let to_json = |line: &LogLine| json!({"at": line.at, "fields": line.fields});
+    let data = json!({"since": since, "before": before, "lines": lines.iter().map(to_json).collect::<Vec<Value>>()});
+    let text = if text.is_empty() {
+        "No lines.\n".to_owned()
+    } else {
+        text
+    };
+    let exit = if lines.is_empty() && args.id.is_some() {
+        Exit::NotFound
+    } else {
+        Exit::Done
+    };
+    let answer = Answer::new("till.logs/1", &data, text)?
+        .ending(exit)
+        .cut(is_cut);
+    Ok(if is_cut {
+        answer.warned(
+            "limit",
+            "these are the first lines: raise --limit, or begin later.",
+        )
+    } else {
+        answer
+    })
+}
+
+fn pattern(args: &LogsArgs) -> Result<String, Error> {
+    let is_word = |text: &&String| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if let Some(bad) = args
+        .outcome
+        .iter()
+        .chain(&args.field)
+        .find(|text| !is_word(text))
+    {
+        return Err(Error::usage(format!("{bad:?} is no word of the log")));
+    }
+    if let Some(id) = &args.id {
+        // A text pattern; the other conditions are looked at afterwards.
+        return if id.contains(['"', '\\', '@']) {
+            Err(Error::usage("this is no id"))
+        } else {
+            Ok(format!("\"{id}\""))
+        };
+    }
+    if args.gateway {
+        return Ok("{ ($.status = \"4*\") || ($.status = \"5*\") }".to_owned());
+    }
+    let functions = args
+        .function
+        .iter()
+        .map(|of| format!("($.function = \"{}\")", of.name()));
+    let outcomes = args
+        .outcome
+        .iter()
+        .map(|word| format!("($.outcome = \"{word}\")"));
+    let fields = args.field.iter().map(|name| format!("($.{name} IS TRUE)"));
+    let any = |parts: Vec<String>| (!parts.is_empty()).then(|| format!("({})", parts.join(" || ")));
+    let parts: Vec<String> = [
+        any(functions.collect()),
+        any(outcomes.chain(fields).collect()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    Ok(if parts.is_empty() {
+        String::new()
+    } else {
+        format!("{{ {} }}", parts.join(" && "))
+    })
+}
+
+/// The local AWS ignores patterns.
+fn is_wanted(line: &LogLine, args: &LogsArgs) -> bool {
+    let text = |name: &str| {
+        line.fields
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let is_true = |name: &String| line.fields.get(name.as_str()) == Some(&Value::Bool(true));
+    let has_any =
+        args.outcome.iter().any(|word| word == text("outcome")) || args.field.iter().any(is_true);
+    let status = line
+        .fields
+        .get("status")
+        .map(|status| status.to_string().replace('"', ""));
+    let is_failure = status.is_some_and(|status| status.starts_with(['4', '5']));
+    (args.function.is_empty() || args.function.iter().any(|of| of.name() == text("function")))
+        && (args.outcome.is_empty() && args.field.is_empty() || has_any)
+        && args
+            .id
+            .as_ref()
+            .is_none_or(|id| line.fields.to_string().contains(id.as_str()))
+        && (!args.gateway || is_failure)
+}
+
+/// The fields that lead a sentence, and those that are no news for a person.
+const LEADING: [&str; 3] = ["function", "outcome", "message"];
+const QUIET: [&str; 6] = [
+    "timestamp",
+    "level",
+    "duration_ms",
+    "age_ms",
+    "target",
+    "flags",
+];
+
+/// `09:41:03  fulfillment  fulfilled   order fulfilled: event_id=…`.
+fn sentence<B>(line: &LogLine, on: &Context<'_, B>) -> String {
+    let field = |name: &str| {
+        line.fields
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let mut parts = Vec::new();
+    for (name, value) in line.fields.as_object().into_iter().flatten() {
+        let is_empty = value.is_null() || *value == Value::Bool(false);
+        if LEADING.contains(&&**name) || QUIET.contains(&&**name) || is_empty {
+            continue;
+        }
+        let value = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        parts.push(format!("{name}={value}"));
+    }
+    let zone = &on.stack.zone;
+    let head = format!(
+        "{}  {:12}{:13}",
+        time::second(line.at, zone),
+        field("function"),
+        field("outcome")
+    );
+    let text = format!("{head}{}", field("message"));
+    let detail = if parts.is_empty() {
+        String::new()
+    } else {
+        // Fields are on lines of their own, so that ids stay whole.
+        format!(
+            "\n{:10}{}",
+            "",
+            wrapped(
+                &parts.join("  "),
+                on.terminal.width().saturating_sub(10),
+                10
+            )
+        )
+    };
+    format!("{}{detail}\n", text.trim_end())
+}
+
+/// How often the log is read.
+const EVERY_SECONDS: u64 = 2;
+
+/// Follows the log until Ctrl-C. Says when it last received something, because silence looks like an outage.
+pub(super) async fn watch<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
+    let platform = on.backend.platform();
+    let (mut since, mut seen, mut last) = (on.now - 1.minute(), Vec::<LogLine>::new(), None);
+    let mut clock = on.now;
+    while !on.terminal.is_interrupted() {
+        let query = LogQuery {
+            gateway: false,
+            pattern: String::new(),
+            since,
+            before: clock + 1.minute(),
+            most: 1000,
+        };
+        let lines = platform.log_lines(&query).await?;
+        let new: Vec<&LogLine> = lines.iter().filter(|line| !seen.contains(line)).collect();
+        for line in &new {
+            on.terminal.say(sentence(line, on).trim_end());
+            last = Some(line.at);
+        }
+        let silence = last.map_or_else(
+            || "no line yet; a quiet stack logs a sweep every five minutes".to_owned(),
+            |last: Timestamp| format!("last line {} ago", time::age(last, clock)),
+        );
+        on.terminal.progress(Some(&silence));
+        // Lines may arrive late: read the last minute again.
+        since = clock - 1.minute();
+        seen = lines;
+        platform.wait(EVERY_SECONDS).await?;
+        clock += i64::try_from(EVERY_SECONDS).unwrap_or(1).seconds();
+    }
+    on.terminal.progress(None);
+    let data = json!({"last_line_at": last});
+    Ok(Answer::new("till.watch/1", &data, String::new())?
+        .raw()
+        .ending(Exit::Interrupted))
+}

@@ -1,0 +1,259 @@
+//! The readers of `till mail`.
+
+use super::mail_write;
+use crate::{
+    Context,
+    args::MailCommand,
+    backend::Backend,
+    error::{Error, Exit},
+    order::timeline,
+    output::Answer,
+    table::{Column, table},
+    time, why,
+};
+use domain::{
+    receipt::{Receipt, ReceiptState, ReceiptStatus},
+    sale::{order::Order, statement::Customer},
+    values::ids::ReceiptId,
+};
+use mail::{Merchant, Settings, Templates, compose};
+use operator::list::{self, ReceiptRow};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+pub(super) async fn run<B: Backend>(
+    on: &Context<'_, B>,
+    command: &MailCommand,
+) -> Result<Answer, Error> {
+    match command {
+        MailCommand::List { status, limit } => list(on, status.as_deref(), *limit).await,
+        MailCommand::Show { id } => show(on, id).await,
+        MailCommand::Preview { id, html } => preview(on, id, *html).await,
+        MailCommand::Resend { id, version, write } => {
+            mail_write::resend(on, id, *version, write).await
+        }
+        MailCommand::Close { id, version, write } => {
+            mail_write::close(on, id, *version, write).await
+        }
+        MailCommand::CorrectAddress { order, write } => mail_write::correct(on, order, write).await,
+        MailCommand::ClearAddress {
+            order,
+            ses,
+            customer_asked,
+            write,
+        } => {
+            let clear = mail_write::Clear {
+                order: order.as_deref(),
+                ses: *ses,
+                customer_asked: *customer_asked,
+            };
+            mail_write::clear(on, &clear, write).await
+        }
+    }
+}
+
+/// The receipt of that id.
+pub(super) async fn stored<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Receipt, Error> {
+    let receipt = match ReceiptId::new(id) {
+        Ok(id) => on.backend.store().receipt(&id).await?,
+        Err(_) => None,
+    };
+    receipt.ok_or_else(|| {
+        Error::not_found(format!("no mail {id}"))
+            .cured_by("The order lists its mails: till order ID")
+    })
+}
+
+use domain::ports::Receipts as _;
+
+/// The statuses that a list may show, in the order of urgency.
+const LISTED: [ReceiptStatus; 4] = [
+    ReceiptStatus::Held,
+    ReceiptStatus::Failed,
+    ReceiptStatus::Unsent,
+    ReceiptStatus::Leased,
+];
+
+async fn list<B: Backend>(
+    on: &Context<'_, B>,
+    status: Option<&str>,
+    limit: usize,
+) -> Result<Answer, Error> {
+    let wanted: Vec<_> = LISTED
+        .into_iter()
+        .filter(|known| status.is_none_or(|wanted| wanted == known.as_str()))
+        .collect();
+    if wanted.is_empty() {
+        return Err(Error::usage("a status is unsent, leased, held or failed"));
+    }
+    let mut rows = Vec::new();
+    for status in wanted {
+        rows.extend(list::receipts(on.backend.store(), status, limit).await?);
+    }
+    let data = json!({"mails": rows.iter().map(to_json).collect::<Vec<Value>>()});
+    let text = list_text(&rows, on.now, on.terminal.width());
+    Answer::new("till.mails/1", &data, text)
+}
+
+/// A mail as JSON.
+pub(super) fn to_json(row: &ReceiptRow) -> Value {
+    json!({
+        "receipt_id": row.receipt_id, "status": row.status.as_str(), "version": row.version,
+        "created_at": row.created_at, "due_at": row.due_at, "reason": row.reason,
+        "attempts": row.attempts, "note": row.note,
+    })
+}
+
+/// Mails as lines.
+pub(super) fn list_text(rows: &[ReceiptRow], now: jiff::Timestamp, width: usize) -> String {
+    if rows.is_empty() {
+        return "No such mails.\n".to_owned();
+    }
+    let head = [
+        ("age", Column::Whole),
+        ("mail", Column::Whole),
+        ("status", Column::Whole),
+        ("tries", Column::Number),
+    ];
+    let cells = |row: &ReceiptRow| {
+        vec![
+            time::age(row.created_at, now),
+            row.receipt_id.to_string(),
+            row.status.to_string(),
+            row.attempts.to_string(),
+        ]
+    };
+    let whole = table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), width);
+    let mut lines = whole.lines();
+    let mut out = format!("{}\n", lines.next().unwrap_or_default());
+    for (line, row) in lines.zip(rows) {
+        out += &format!("{line}\n");
+        if let Some(reason) = &row.reason {
+            out += &(crate::style::wrapped(&format!("       {reason}"), width, 7) + "\n");
+        }
+    }
+    out
+}
+
+async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
+    let receipt = stored(on, id).await?;
+    let history = timeline::mails(&receipt);
+    let data = json!({
+        "receipt_id": receipt.receipt_id,
+        "order_id": receipt.order_id,
+        "kind": receipt.kind.name(),
+        "status": receipt.state.status().as_str(),
+        "version": receipt.version,
+        "created_at": receipt.created_at,
+        "due_at": receipt.due_at,
+        "reopened_at": receipt.reopened_at,
+        "attempts": receipt.attempts,
+        "failure": receipt.delivery_failure().map(|failure| failure.to_string()),
+        "note": receipt.note,
+        "message_ids": message_ids(&receipt),
+        "history": history,
+    });
+    let zone = &on.stack.zone;
+    let mut text = why::text(&why::mail(&receipt, zone, on.now), on.terminal.width());
+    let _ = writeln!(
+        text,
+        "\n{:15}{}\n{:15}till order {}",
+        "  Version", receipt.version, "  Order", receipt.order_id
+    );
+    for entry in &history {
+        let _ = writeln!(
+            text,
+            "  {}  {:8}{}",
+            time::full(entry.at, zone),
+            entry.actor,
+            entry.text
+        );
+    }
+    Answer::new("till.mail/1", &data, text)
+}
+
+fn message_ids(receipt: &Receipt) -> Vec<String> {
+    let mut ids: Vec<String> = receipt.mails.keys().map(ToString::to_string).collect();
+    if let ReceiptState::Sent { message_id, .. } = &receipt.state {
+        ids.push(message_id.to_string());
+    }
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+/// The mail as it would be sent now, by the built-in templates. Name and address are masked unless revealed.
+async fn preview<B: Backend>(on: &Context<'_, B>, id: &str, html: bool) -> Result<Answer, Error> {
+    use domain::ports::{Entitlements as _, Orders as _};
+    let receipt = stored(on, id).await?;
+    let store = on.backend.store();
+    let order = store.order(&receipt.order_id).await?;
+    let order = order.ok_or_else(|| Error::not_found(format!("no order {}", receipt.order_id)))?;
+    let (order, contact) = if on.options.reveal {
+        let contact = match &order.customer.customer_id {
+            Some(id) => store.contact(id).await?,
+            None => None,
+        };
+        (order, contact)
+    } else {
+        (masked(&order), None)
+    };
+    let merchant = merchant(on)?;
+    let templates =
+        Templates::built_in().map_err(|error| Error::new(Exit::Failed, error.to_string()))?;
+    let email = compose(&order, &receipt, contact.as_ref(), &merchant, &templates)
+        .map_err(|error| Error::new(Exit::Failed, format!("this mail cannot be made: {error}")))?;
+    let to = if on.options.reveal {
+        email.to.as_str()
+    } else {
+        "(masked)"
+    };
+    let data = json!({
+        "receipt_id": receipt.receipt_id, "masked": !on.options.reveal,
+        "from": email.from.as_str(), "to": to,
+        "subject": email.subject, "text": email.text, "html": email.html,
+    });
+    let body = if html { &email.html } else { &email.text };
+    let text = format!(
+        "As it would be sent now, by the built-in templates. Stacks with a layer of templates differ.\n\nFrom: {} <{}>\n\
+         To: {to}\nSubject: {}\n\n{body}\n",
+        email.from_name,
+        email.from.as_str(),
+        email.subject,
+    );
+    Answer::new("till.mail_preview/1", &data, text)
+}
+
+/// The order with a masked customer.
+fn masked(order: &Order) -> Order {
+    let name = order.customer.name.as_deref().map(crate::mask::first);
+    Order {
+        is_erased: false,
+        customer: Customer {
+            customer_id: order.customer.customer_id.clone(),
+            name,
+            // Reserved: no mailbox can have it.
+            email: Some("customer@masked.invalid".to_owned()),
+        },
+        ..order.erased()
+    }
+}
+
+fn merchant<B>(on: &Context<'_, B>) -> Result<Merchant, Error> {
+    let of = |name: &str| on.stack.parameter(name).unwrap_or_default();
+    let settings = Settings {
+        name: of("MerchantName"),
+        address: of("MerchantAddress"),
+        support_email: of("SupportEmail"),
+        sender: of("ReceiptSender"),
+        time_zone: of("MerchantTimeZone"),
+        test_recipient: on.stack.parameter("TestReceiptRecipient"),
+    };
+    Merchant::new(settings).map_err(|error| {
+        Error::new(
+            Exit::Failed,
+            format!("the stack's parameters make no mail: {error}"),
+        )
+        .cured_by("till doctor stack.parameters")
+    })
+}

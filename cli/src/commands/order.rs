@@ -1,0 +1,236 @@
+//! `till order`.
+
+use crate::{
+    Context,
+    args::OrderArgs,
+    backend::{ApiRequest, Backend, LogLine, LogQuery},
+    error::{Error, Exit},
+    order::{
+        customer::paragraph,
+        find::{Found, find, of_customer},
+        gather::{Rows, gather, open_events},
+        missing::missing,
+        text::text,
+        view::{Known, view},
+    },
+    output::Answer,
+    style::count,
+};
+use domain::values::ids::{CustomerId, PaymentIntentId, SubscriptionId};
+use jiff::ToSpan;
+use serde_json::{Value, json};
+
+/// The most log lines for one order.
+const MOST_LINES: usize = 200;
+
+pub(super) async fn order<B: Backend>(
+    on: &Context<'_, B>,
+    args: &OrderArgs,
+) -> Result<Answer, Error> {
+    let Some(id) = &args.id else {
+        return by_email(on, args).await;
+    };
+    if id.contains('@') {
+        return Err(
+            Error::usage("an address on the command line stays in the shell's history")
+                .cured_by("till order --email asks for it"),
+        );
+    }
+    let found = find(on.backend.store(), id.trim()).await?;
+    match found.orders.as_slice() {
+        [] => missing(on, id).await,
+        [_] => one(on, &found, args).await,
+        _ => several(on, &found),
+    }
+}
+
+async fn one<B: Backend>(
+    on: &Context<'_, B>,
+    found: &Found,
+    args: &OrderArgs,
+) -> Result<Answer, Error> {
+    let store = on.backend.store();
+    let id = found
+        .orders
+        .first()
+        .ok_or_else(|| Error::not_found("no order"))?;
+    let rows = gather(store, id).await?;
+    let rows =
+        rows.ok_or_else(|| Error::not_found(format!("order {id} is linked and not stored")))?;
+    let mut marks = vec![id.as_str()];
+    marks.extend(
+        rows.order
+            .payment_intents
+            .iter()
+            .map(PaymentIntentId::as_str),
+    );
+    marks.extend(
+        rows.order
+            .subscription_id
+            .iter()
+            .map(SubscriptionId::as_str),
+    );
+    let open = open_events(store, &marks).await?;
+    let (log, log_error) = if args.logs {
+        match log_lines(on, &rows).await {
+            Ok(lines) => (lines, None),
+            Err(error) => (Vec::new(), Some(error)),
+        }
+    } else {
+        (Vec::new(), None)
+    };
+    let known = Known {
+        rows: &rows,
+        open: &open,
+        log: &log,
+    };
+    let view = view(known, on.options.reveal, on.now);
+    if args.for_customer {
+        let text = paragraph(&view, &on.stack.zone);
+        let data = json!({"order_id": view.order_id, "text": text});
+        let width = on.terminal.width();
+        return Answer::new(
+            "till.order_for_customer/1",
+            &data,
+            crate::style::wrapped(&text, width, 0) + "\n",
+        );
+    }
+    let text = text(&view, &on.stack.zone, on.now, on.terminal.width());
+    let answer = Answer::new("till.order/1", &view, text)?;
+    Ok(match (log_error, args.logs) {
+        (Some(error), _) => answer.warned("no_log", format!("the log is not readable: {error}")),
+        (None, true) => answer,
+        (None, false) => answer.warned(
+            "no_log",
+            "deliveries and duplicates are in the log only; add --logs to read it.",
+        ),
+    })
+}
+
+/// The log lines that name the order or its payments, within the log's retention.
+async fn log_lines<B: Backend>(on: &Context<'_, B>, rows: &Rows) -> Result<Vec<LogLine>, Error> {
+    let order = &rows.order;
+    let retention = on.stack.number("LogRetentionDays", 30).clamp(1, 400);
+    let oldest = on.now - (retention * 24).hours();
+    let query = LogQuery {
+        gateway: false,
+        pattern: format!("\"{}\"", order.order_id),
+        since: oldest.max(order.placed_at - 1.hour()),
+        before: on.now,
+        most: MOST_LINES,
+    };
+    let platform = on.backend.platform();
+    let mut lines = platform.log_lines(&query).await?;
+    // Deliveries name their event only, so the events that were decided lead to them.
+    let mut events: Vec<String> = lines
+        .iter()
+        .filter_map(|line| line.fields.get("event_id")?.as_str().map(str::to_owned))
+        .collect();
+    events.sort();
+    events.dedup();
+    for event in events.iter().take(10) {
+        let query = LogQuery {
+            gateway: false,
+            pattern: format!("\"{event}\""),
+            ..query.clone()
+        };
+        lines.extend(platform.log_lines(&query).await?);
+    }
+    lines.sort_by_key(|line| line.at);
+    lines.dedup();
+    Ok(lines)
+}
+
+fn several<B>(on: &Context<'_, B>, found: &Found) -> Result<Answer, Error> {
+    let ids: Vec<String> = found.orders.iter().map(ToString::to_string).collect();
+    let mut text = format!("{} by this {}:\n", count(ids.len(), "order"), found.via);
+    for id in &ids {
+        text += &format!("  till order {id}\n");
+    }
+    let data = json!({"via": found.via, "orders": ids});
+    let _ = on;
+    Answer::new("till.order_list/1", &data, text)
+}
+
+/// Finds the orders of an address: the provider knows the customer, and our index the customer's orders. The address is
+/// typed at a prompt or comes by stdin, and nothing keeps it.
+async fn by_email<B: Backend>(on: &Context<'_, B>, args: &OrderArgs) -> Result<Answer, Error> {
+    let email = on.terminal.ask_hidden("Customer's address (hidden):");
+    let email = email.unwrap_or_else(|| on.terminal.input());
+    let email = email.trim();
+    if !email.contains('@') {
+        return Err(Error::usage("this is not an e-mail address"));
+    }
+    let mut orders = Vec::new();
+    for provider in on.stack.providers() {
+        for id in customers(on, provider, email).await? {
+            orders.extend(of_customer(on.backend.store(), &id, |_| true).await?);
+        }
+    }
+    let found = Found {
+        orders,
+        via: "address",
+        event: None,
+    };
+    match found.orders.as_slice() {
+        [] => {
+            let text = "No order of a customer with this address.\n  Guests have no customer: ask for the order \
+                        number.\n";
+            let data = json!({"via": "address", "orders": Value::Array(Vec::new())});
+            Ok(Answer::new("till.order_list/1", &data, text.to_owned())?.ending(Exit::NotFound))
+        }
+        [_] => one(on, &found, args).await,
+        _ => several(on, &found),
+    }
+}
+
+/// The provider's customers with an address.
+async fn customers<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    email: &str,
+) -> Result<Vec<CustomerId>, Error> {
+    let request = ApiRequest {
+        provider,
+        method: "GET",
+        path: format!("/v1/customers?email={}", encoded(email)),
+        body: None,
+    };
+    let answer = on.backend.platform().call_provider(request).await?;
+    if answer.status != 200 {
+        return Err(Error::new(
+            Exit::Unavailable,
+            format!(
+                "{provider} answers {} to a search for customers",
+                answer.status
+            ),
+        ));
+    }
+    let list = ["customers", "data"]
+        .iter()
+        .find_map(|name| answer.body.get(name));
+    let list = list.unwrap_or(&answer.body).as_array();
+    let list = list.map(Vec::as_slice).unwrap_or_default();
+    // A provider that ignores the filter lists everybody.
+    let is_theirs = |customer: &&Value| {
+        let known = customer.get("email").and_then(Value::as_str);
+        known.is_some_and(|known| known.eq_ignore_ascii_case(email))
+    };
+    let id = |customer: &Value| {
+        let id = customer.get("customer_id").or_else(|| customer.get("id"))?;
+        CustomerId::new(id.as_str()?).ok()
+    };
+    Ok(list.iter().filter(is_theirs).filter_map(id).collect())
+}
+
+/// Percent-encodes a value of a query.
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    text.bytes().map(byte).collect()
+}

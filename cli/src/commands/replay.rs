@@ -1,0 +1,181 @@
+//! `till replay`: the events of a time range.
+
+use super::{
+    events::range,
+    write::{confirmed, exit, note, word},
+};
+use crate::{
+    Context, args::ReplayArgs, backend::Backend, danger::Danger, error::Error, output::Answer, time,
+};
+use domain::{ports::Search, values::ids::EventId};
+use operator::{
+    events::{Again, Bounds, Replayed, replay_until},
+    note::Note,
+    pace::Pace,
+};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+pub(super) async fn replay<B: Backend>(
+    on: &Context<'_, B>,
+    args: &ReplayArgs,
+) -> Result<Answer, Error> {
+    if args.range.since.is_none() {
+        return Err(Error::usage("a replay needs --since"));
+    }
+    let (since, before) = range(on, &args.range)?;
+    let after = args
+        .after
+        .as_ref()
+        .map(|id| EventId::new(id.clone()))
+        .transpose();
+    let search = Search {
+        event_type: args.event_type.clone(),
+        since,
+        before,
+    };
+    let bounds = Bounds {
+        dry_run: args.write.dry_run,
+        parked: args.include_parked,
+        events: args.limit,
+        pages: args.pages,
+        after: after.map_err(|error| Error::usage(error.to_string()))?,
+    };
+    let note = note(on, &args.write).await?;
+    if !args.write.dry_run {
+        let plan = plan(on, &search, &bounds, &note).await;
+        confirmed(on, Danger::Bulk, &args.write, &plan)?;
+    }
+    let done = run(on, &search, &bounds, args, &note).await;
+    answer(on, &search, args, &done)
+}
+
+async fn run<B: Backend>(
+    on: &Context<'_, B>,
+    search: &Search,
+    bounds: &Bounds,
+    args: &ReplayArgs,
+    note: &Note,
+) -> Replayed {
+    let store = on.backend.store();
+    let mut pace = Pace::per_second(args.pace);
+    let mut is_over = |so_far: &Replayed| {
+        on.terminal
+            .progress(Some(&format!("{} events", so_far.replayed())));
+        on.terminal.is_interrupted()
+    };
+    let done = replay_until(store, store, search, bounds, &mut pace, note, &mut is_over).await;
+    on.terminal.progress(None);
+    done
+}
+
+/// The plan: the same run, up to the write.
+async fn plan<B: Backend>(
+    on: &Context<'_, B>,
+    search: &Search,
+    bounds: &Bounds,
+    note: &Note,
+) -> String {
+    let dry = Bounds {
+        dry_run: true,
+        ..bounds.clone()
+    };
+    let store = on.backend.store();
+    let mut pace = Pace::per_second(std::num::NonZeroU32::MAX);
+    let mut is_over = |so_far: &Replayed| {
+        let seen: usize = so_far.counts.values().sum();
+        on.terminal
+            .progress(Some(&format!("{seen} events looked at")));
+        on.terminal.is_interrupted()
+    };
+    let planned = replay_until(store, store, search, &dry, &mut pace, note, &mut is_over).await;
+    on.terminal.progress(None);
+    format!(
+        "{}\nReplay is idempotent: it repeats no order, stock movement or mail.\nBy {}: {}",
+        summary(on, search, &planned),
+        note.by(),
+        note.why()
+    )
+}
+
+fn summary<B>(on: &Context<'_, B>, search: &Search, done: &Replayed) -> String {
+    let zone = &on.stack.zone;
+    format!(
+        "Events from {} to {}\n             {} to {}\n\n{done}",
+        time::full(search.since, zone),
+        time::full(search.before, zone),
+        search.since,
+        search.before
+    )
+}
+
+/// The command that goes on where this run ended.
+fn command<B>(on: &Context<'_, B>, search: &Search, args: &ReplayArgs, done: &Replayed) -> String {
+    // Resolved times, so that it does the same tomorrow.
+    let mut command = format!(
+        "till replay --since {} --before {}",
+        search.since, search.before
+    );
+    if let Some(kind) = &args.event_type {
+        let _ = write!(command, " --type {}", word(kind));
+    }
+    if args.include_parked {
+        command += " --include-parked";
+    }
+    if args.limit != 100 {
+        let _ = write!(command, " --limit {}", args.limit);
+    }
+    if let Some(cursor) = done
+        .cursor
+        .as_ref()
+        .filter(|_| !done.complete && !done.dry_run)
+    {
+        let _ = write!(command, " --after {cursor}");
+    }
+    let _ = write!(command, " --stack {} --why \"…\"", on.stack.name);
+    command
+}
+
+fn answer<B>(
+    on: &Context<'_, B>,
+    search: &Search,
+    args: &ReplayArgs,
+    done: &Replayed,
+) -> Result<Answer, Error> {
+    let interrupted = on.terminal.is_interrupted() && !done.complete;
+    let mut text = summary(on, search, done) + "\n";
+    let commands = if done.dry_run || !done.complete {
+        vec![command(on, search, args, done)]
+    } else {
+        Vec::new()
+    };
+    for command in &commands {
+        let to = if done.dry_run {
+            "Nothing changed. To run it"
+        } else {
+            "To continue"
+        };
+        let _ = writeln!(text, "{to}:\n  {command}");
+    }
+    let count =
+        |(again, number): (&Again, &usize)| json!({"result": again.to_string(), "count": number});
+    let data = json!({
+        "dry_run": done.dry_run,
+        "since": search.since, "before": search.before,
+        "replayed": done.replayed(),
+        "counts": done.counts.iter().map(count).collect::<Vec<Value>>(),
+        "first": done.first,
+        "unreadable": done.unreadable,
+        "complete": done.complete,
+        "cursor": done.cursor,
+        "stopped": done.stopped.as_ref().map(ToString::to_string),
+        "commands": commands,
+    });
+    let contended = done
+        .counts
+        .get(&Again::Left(operator::events::Left::Contended));
+    let failed = usize::from(done.stopped.is_some()) + contended.copied().unwrap_or_default();
+    Ok(Answer::new("till.replay/1", &data, text)?
+        .ending(exit(failed, interrupted))
+        .cut(!done.complete))
+}

@@ -1,0 +1,127 @@
+//! `till reconcile` and `sweep`: run a function now.
+
+use super::write::{confirmed, note};
+use crate::{
+    Context,
+    args::WriteArgs,
+    backend::{Backend, Function, LogLine, LogQuery},
+    danger::Danger,
+    error::Error,
+    output::Answer,
+};
+use jiff::ToSpan;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+pub(super) async fn reconcile<B: Backend>(
+    on: &Context<'_, B>,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    run(on, Function::Reconcile, "reconciled", args).await
+}
+
+pub(super) async fn sweep<B: Backend>(
+    on: &Context<'_, B>,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    run(on, Function::Sweep, "swept", args).await
+}
+
+/// How long the log may take to show the line of a run.
+const LOG_TAKES_SECONDS: u64 = 15;
+
+async fn run<B: Backend>(
+    on: &Context<'_, B>,
+    function: Function,
+    outcome: &str,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    let schema = if function == Function::Sweep {
+        "till.sweep/1"
+    } else {
+        "till.reconcile/1"
+    };
+    let note = note(on, args).await?;
+    let plan = format!(
+        "Runs {} now. It repeats no order, stock movement or mail.\nBy {}: {}",
+        function.name(),
+        note.by(),
+        note.why()
+    );
+    if args.dry_run {
+        let data = json!({"function": function.name(), "dry_run": true, "line": Value::Null});
+        return Answer::new(schema, &data, format!("{plan}\nNothing changed.\n"));
+    }
+    confirmed(on, Danger::Harmless, args, &plan)?;
+    let platform = on.backend.platform();
+    on.terminal
+        .progress(Some(&format!("{} runs", function.name())));
+    let invoked = platform.invoke(function).await;
+    on.terminal.progress(None);
+    invoked?;
+    let line = line_of_run(on, function, outcome).await?;
+    let data = json!({
+        "function": function.name(), "dry_run": false,
+        "line": line.as_ref().map(|line| line.fields.clone()),
+    });
+    let text = match &line {
+        Some(line) => format!("{} has run: {}\n", function.name(), fields(line)),
+        None => format!(
+            "{} has run. The log does not show its line yet: till logs --function {}\n",
+            function.name(),
+            function.name()
+        ),
+    };
+    Answer::new(schema, &data, text)
+}
+
+async fn line_of_run<B: Backend>(
+    on: &Context<'_, B>,
+    function: Function,
+    outcome: &str,
+) -> Result<Option<LogLine>, Error> {
+    let platform = on.backend.platform();
+    for _ in 0..LOG_TAKES_SECONDS / 3 {
+        let query = LogQuery {
+            gateway: false,
+            pattern: format!(
+                "{{ ($.function = \"{}\") && ($.outcome = \"{outcome}\") }}",
+                function.name()
+            ),
+            since: on.now - 2.seconds(),
+            before: on.now + 15.minutes(),
+            most: 100,
+        };
+        let lines = platform.log_lines(&query).await?;
+        let is_it = |line: &LogLine| {
+            line.fields.get("function").and_then(Value::as_str) == Some(function.name())
+                && line.fields.get("outcome").and_then(Value::as_str) == Some(outcome)
+        };
+        if let Some(line) = lines.into_iter().rfind(is_it) {
+            return Ok(Some(line));
+        }
+        platform.wait(3).await?;
+    }
+    Ok(None)
+}
+
+/// The numbers of a line, without those that say nothing.
+fn fields(line: &LogLine) -> String {
+    let mut text = String::new();
+    for (name, value) in line.fields.as_object().into_iter().flatten() {
+        let is_quiet = [
+            "function",
+            "outcome",
+            "message",
+            "level",
+            "timestamp",
+            "duration_ms",
+        ]
+        .contains(&&**name);
+        if is_quiet || value.is_null() || *value == Value::Bool(false) {
+            continue;
+        }
+        let _ = write!(text, "{name}={value} ");
+    }
+    text.trim_end().to_owned()
+}

@@ -1,0 +1,128 @@
+//! `till event send`: posts signed samples to a local or a test stack.
+
+use super::secrets::{name, served, webhook_secrets};
+use crate::{
+    Context,
+    args::{SecretKind, SendArgs},
+    backend::Backend,
+    error::{Error, Exit},
+    output::Answer,
+    samples::{self, Changes, sign},
+    time,
+};
+use domain::values::{fingerprint::fingerprint, mode::Mode};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+pub(super) async fn send<B: Backend>(
+    on: &Context<'_, B>,
+    args: &SendArgs,
+) -> Result<Answer, Error> {
+    if on.stack.mode == Mode::Live && !on.stack.local {
+        return Err(Error::usage("samples are never sent to a live stack")
+            .cured_by("Use --local or a test stack."));
+    }
+    let provider = served(on, &args.provider)?;
+    let url = on.stack.webhook_url(provider);
+    let url = url
+        .ok_or_else(|| Error::not_found("the stack has no webhook URL"))?
+        .to_owned();
+    let document = on
+        .backend
+        .platform()
+        .secret(name(provider, SecretKind::Webhook))
+        .await?;
+    let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
+    let secret = secrets.first().ok_or_else(|| {
+        Error::not_found("the stack has no webhook secret").cured_by("till setup")
+    })?;
+    let at = args
+        .at
+        .as_ref()
+        .map(|text| time::read(text, &on.stack.zone, on.now))
+        .transpose()?;
+    let mut bodies = Vec::new();
+    for kind in &args.types {
+        for time in 0..args.times {
+            let fresh = args
+                .fresh
+                .then(|| fresh_id(provider, on.now.as_nanosecond(), bodies.len() + time));
+            let changes = Changes {
+                set: &args.set,
+                at,
+                id: fresh.as_deref(),
+            };
+            let event = samples::changed(provider, samples::sample(provider, kind)?, &changes)?;
+            bodies.push((kind.clone(), event));
+        }
+    }
+    if let Some(seed) = args.shuffle {
+        shuffle(&mut bodies, seed);
+    }
+    let mut results = Vec::new();
+    for (kind, event) in &bodies {
+        if on.terminal.is_interrupted() {
+            break;
+        }
+        let body = samples::body(event);
+        let headers = sign::headers(provider, event, &body, Some(secret), on.now)?;
+        let status = on
+            .backend
+            .platform()
+            .post(&url, &headers, body.as_bytes())
+            .await?;
+        results.push((kind, event_id(event), status));
+    }
+    answer(&url, &results)
+}
+
+fn event_id(event: &Value) -> String {
+    let id = event
+        .get("event_id")
+        .or_else(|| event.get("webhook_event_id"));
+    id.and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// An id that no other event has.
+fn fresh_id(provider: &str, nanosecond: i128, number: usize) -> String {
+    let prefix = if provider == "flint" { "whev" } else { "fevt" };
+    format!("{prefix}_till{nanosecond:X}{number}")
+}
+
+fn shuffle<T>(items: &mut Vec<T>, seed: u64) {
+    // A hash of seed and place is as random as a test needs.
+    let mut places: Vec<(String, usize)> = (0..items.len())
+        .map(|place| (fingerprint(format!("{seed}#{place}").as_bytes()), place))
+        .collect();
+    places.sort();
+    let mut ordered: Vec<Option<T>> = items.drain(..).map(Some).collect();
+    items.extend(
+        places
+            .into_iter()
+            .filter_map(|(_, place)| ordered.get_mut(place)?.take()),
+    );
+}
+
+fn answer(url: &str, results: &[(&String, String, u16)]) -> Result<Answer, Error> {
+    let mut text = format!("Sent to {url}\n");
+    let mut refused = 0;
+    for (kind, id, status) in results {
+        refused += usize::from(*status != 200);
+        let _ = writeln!(text, "  {status}  {id}  {kind}");
+    }
+    let list = results
+        .iter()
+        .map(|(kind, id, status)| json!({"event_type": kind, "event_id": id, "status": status}));
+    let data = json!({"url": url, "sent": list.collect::<Vec<Value>>()});
+    if refused > 0 {
+        text += "A 4xx was refused, a 5xx is worth another try: till logs --function intake\n";
+    } else if let Some((_, id, _)) = results.first() {
+        let _ = writeln!(text, "To follow one:  till why {id}");
+    }
+    let exit = if refused > 0 {
+        Exit::Failed
+    } else {
+        Exit::Done
+    };
+    Ok(Answer::new("till.event_send/1", &data, text)?.ending(exit))
+}

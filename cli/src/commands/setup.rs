@@ -1,0 +1,265 @@
+//! `till setup`: from a deployed stack to the first processed delivery. Each step looks first and acts only if something
+//! is missing, so a stopped run goes on where it ended.
+
+use super::{secrets, webhook_test, webhooks};
+use crate::{
+    Context,
+    args::{SecretKind, SetupArgs, WriteArgs},
+    backend::Backend,
+    danger::{self, Danger},
+    doctor::{self, Line, Status},
+    error::{Error, Exit},
+    output::Answer,
+    style::labeled,
+};
+use serde::Serialize;
+use serde_json::json;
+
+/// A step and its end.
+#[derive(Debug, Clone, Serialize)]
+struct Step {
+    name: String,
+    done: bool,
+    text: String,
+    /// The rest, by hand.
+    next: String,
+}
+
+fn step(
+    name: impl Into<String>,
+    done: bool,
+    text: impl Into<String>,
+    next: impl Into<String>,
+) -> Step {
+    Step {
+        name: name.into(),
+        done,
+        text: text.into(),
+        next: next.into(),
+    }
+}
+
+pub(super) async fn setup<B: Backend>(
+    on: &Context<'_, B>,
+    args: &SetupArgs,
+) -> Result<Answer, Error> {
+    if !args.write.dry_run {
+        let plan = format!(
+            "Sets {} up: checks and stores keys, registers webhooks, sends one signed event without effect. It charges nothing \
+             and mails no customer.",
+            on.stack.name
+        );
+        danger::confirm(on, Danger::Irreversible, args.write.yes, &plan)?;
+    }
+    let mut steps = vec![checked(on, "Stack", "stack").await?];
+    for provider in on.stack.providers() {
+        steps.push(api_key(on, provider, &args.write).await?);
+        steps.push(webhook(on, provider, &args.write).await?);
+    }
+    steps.push(checked(on, "Sender", "mail").await?);
+    for provider in on.stack.providers() {
+        let name = format!("Delivery ({provider})");
+        let is_ready = steps
+            .iter()
+            .all(|step| step.done || !step.name.contains(provider));
+        steps.push(if args.write.dry_run || !is_ready {
+            step(
+                name,
+                false,
+                "not tried",
+                format!("till webhooks test --provider {provider}"),
+            )
+        } else {
+            delivery(on, provider, name).await?
+        });
+    }
+    if !args.write.dry_run {
+        steps.push(checked(on, "Check", "").await?);
+    }
+    answer(on, &steps)
+}
+
+/// The checks of a group as one step. Warnings do not stop a setup.
+async fn checked<B: Backend>(on: &Context<'_, B>, name: &str, group: &str) -> Result<Step, Error> {
+    let wanted = if group.is_empty() {
+        Vec::new()
+    } else {
+        vec![group.to_owned()]
+    };
+    let lines = doctor::report(on, &wanted).await?;
+    let failed: Vec<&Line> = lines
+        .iter()
+        .filter(|line| line.status == Status::Fail)
+        .collect();
+    let good = lines
+        .iter()
+        .filter(|line| line.status == Status::Ok)
+        .count();
+    Ok(match failed.first() {
+        None => step(
+            name,
+            true,
+            format!("{good} of {} checks are ok", lines.len()),
+            "",
+        ),
+        Some(line) => step(
+            name,
+            false,
+            format!("{}: {}", line.id, line.says),
+            line.cure.clone(),
+        ),
+    })
+}
+
+async fn api_key<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    write: &WriteArgs,
+) -> Result<Step, Error> {
+    let name = format!("API key ({provider})");
+    let secret = secrets::name(provider, SecretKind::ApiKey);
+    let document = on.backend.platform().secret(secret).await?;
+    let known = document.as_ref().and_then(secrets::api_key);
+    if let Some(key) = &known
+        && secrets::check_key(provider, key, on.stack.mode).is_ok()
+    {
+        return Ok(step(
+            name,
+            true,
+            format!("stored: {}", secrets::print(key)),
+            "",
+        ));
+    }
+    let put = format!("till secrets put api-key --provider {provider}");
+    let asked = format!(
+        "Create a {} key in {provider}'s dashboard. Key (hidden):",
+        on.stack.mode
+    );
+    let Some(key) = ask(on, write, &asked) else {
+        return Ok(step(name, false, "missing", put));
+    };
+    if let Err(error) = secrets::check_key(provider, &key, on.stack.mode) {
+        return Ok(step(name, false, error.what, put));
+    }
+    secrets::put_key_confirmed(on, provider, &key).await?;
+    Ok(step(
+        name,
+        true,
+        format!("stored: {}", secrets::print(&key)),
+        "",
+    ))
+}
+
+/// A value from the terminal; `None` without one, in a dry run, or for an empty line.
+fn ask<B>(on: &Context<'_, B>, write: &WriteArgs, question: &str) -> Option<String> {
+    if write.dry_run {
+        return None;
+    }
+    let value = on.terminal.ask_hidden(question)?;
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+async fn webhook<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    write: &WriteArgs,
+) -> Result<Step, Error> {
+    let name = format!("Webhook ({provider})");
+    let secret = secrets::name(provider, SecretKind::Webhook);
+    let document = on.backend.platform().secret(secret).await?;
+    let known = document
+        .as_ref()
+        .map(secrets::webhook_secrets)
+        .unwrap_or_default();
+    if let Some(secret) = known.last() {
+        return Ok(step(
+            name,
+            true,
+            format!("secret stored: {}", secrets::print(secret)),
+            "",
+        ));
+    }
+    let Some(url) = on.stack.webhook_url(provider) else {
+        return Ok(step(
+            name,
+            false,
+            "the stack has no webhook URL",
+            "sam deploy",
+        ));
+    };
+    let by_hand = webhooks::by_hand(provider, url);
+    if write.dry_run {
+        return Ok(step(name, false, "no secret is stored", by_hand));
+    }
+    // Without a key, or against an API that does not answer, the dashboard is the way.
+    let registered = webhooks::register(on, provider, url)
+        .await
+        .unwrap_or_default();
+    if let Some((id, secret)) = registered {
+        webhooks::store(on, provider, &secret).await?;
+        return Ok(step(name, true, format!("registered as {id}"), ""));
+    }
+    on.terminal.say(&by_hand);
+    let Some(secret) = ask(on, write, "Signing secret (hidden):") else {
+        return Ok(step(name, false, "no secret is stored", by_hand));
+    };
+    match webhooks::store(on, provider, &secret).await {
+        Ok(()) => Ok(step(
+            name,
+            true,
+            format!("secret stored: {}", secrets::print(&secret)),
+            "",
+        )),
+        Err(error) => Ok(step(name, false, error.what, by_hand)),
+    }
+}
+
+async fn delivery<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    name: String,
+) -> Result<Step, Error> {
+    let tested = webhook_test::test(on, provider).await?;
+    let state = tested
+        .data
+        .get("state")
+        .and_then(|state| state.as_str())
+        .map(str::to_owned);
+    Ok(match state {
+        Some(state) => step(
+            name,
+            true,
+            format!("a signed event is verified and stored ({state})"),
+            "",
+        ),
+        None => step(
+            name,
+            false,
+            "a signed event is not stored",
+            format!("till webhooks test --provider {provider}"),
+        ),
+    })
+}
+
+fn answer<B>(on: &Context<'_, B>, steps: &[Step]) -> Result<Answer, Error> {
+    let mut text = String::new();
+    for (n, step) in steps.iter().enumerate() {
+        let sign = if step.done { "ok" } else { "✗" };
+        let label = format!("{} {:18}{sign:4}", n + 1, step.name);
+        text += &(labeled(&label, 24, &step.text, on.terminal.width()) + "\n");
+        for line in step.next.lines() {
+            text += &format!("{:24}{line}\n", "");
+        }
+    }
+    let open = steps.iter().filter(|step| !step.done).count();
+    text += &match open {
+        0 => "\nThe stack is set up. Next: pay once with the test card (README, Deploy), then  till status\n".to_owned(),
+        open => format!("\n{open} of {} steps are open. Run  till setup  again to go on.\n", steps.len()),
+    };
+    let exit = if open > 0 {
+        Exit::Attention
+    } else {
+        Exit::Done
+    };
+    Ok(Answer::new("till.setup/1", &json!({"steps": steps, "open": open}), text)?.ending(exit))
+}

@@ -1,0 +1,265 @@
+//! `till status`: do payments become orders, and what waits for a person?
+
+use super::{events, mail};
+use crate::{
+    Context,
+    args::StatusArgs,
+    backend::{Alarm, Backend, Hop, LogLine, LogQuery},
+    error::{Error, Exit},
+    output::Answer,
+    style::{count, red},
+    time,
+};
+use jiff::{Timestamp, ToSpan};
+use operator::list::{self, Overview};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// The most rows of each kind.
+const MOST: usize = 100;
+
+pub(super) async fn status<B: Backend>(
+    on: &Context<'_, B>,
+    args: &StatusArgs,
+) -> Result<Answer, Error> {
+    let backend = on.backend;
+    let letters = [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| backend.letters(hop));
+    let before = on.now - events::LATE_AFTER_MINUTES.minutes();
+    let store = backend.store();
+    let overview = list::overview(store, store, letters, before, MOST).await?;
+    let health = health(on).await;
+    let waiting = overview.parked.len() + overview.held.len() + overview.failed.len();
+    let data = to_json(&overview, &health);
+    let text = text(on, &overview, &health);
+    let dead = overview.fulfillment_dead_letters
+        + overview.receipt_dead_letters
+        + overview.feedback_dead_letters;
+    let exit = if (waiting > 0 || dead > 0) && !args.exit_zero {
+        Exit::Attention
+    } else {
+        Exit::Done
+    };
+    let mut answer = Answer::new("till.status/1", &data, text)?.ending(exit);
+    for error in &health.errors {
+        answer = answer.warned("unknown", error.clone());
+    }
+    Ok(answer)
+}
+
+/// The statements of the log and the alarms. Each part may be unknown.
+struct Health {
+    last_delivery: Option<LogLine>,
+    last_reconcile: Option<LogLine>,
+    last_sweep: Option<LogLine>,
+    alarms: Option<Vec<Alarm>>,
+    errors: Vec<String>,
+}
+
+async fn health<B: Backend>(on: &Context<'_, B>) -> Health {
+    let mut errors = Vec::new();
+    let mut line = |result: Result<Option<LogLine>, Error>, what: &str| match result {
+        Ok(line) => line,
+        Err(error) => {
+            errors.push(format!("{what} is unknown: {error}"));
+            None
+        }
+    };
+    let last_delivery = line(
+        last(on, "intake", &["accepted", "duplicate"]).await,
+        "the last delivery",
+    );
+    let last_reconcile = line(
+        last(on, "reconcile", &["reconciled"]).await,
+        "the last reconcile",
+    );
+    let last_sweep = line(last(on, "sweep", &["swept"]).await, "the last sweep");
+    let alarms = on.backend.platform().alarms().await;
+    let alarms = alarms
+        .map_err(|error| errors.push(format!("the alarms are unknown: {error}")))
+        .ok();
+    Health {
+        last_delivery,
+        last_reconcile,
+        last_sweep,
+        alarms,
+        errors,
+    }
+}
+
+/// The newest line of a function with one of these outcomes, within a day. Short windows come first, because the log is
+/// read from its beginning.
+pub(crate) async fn last<B: Backend>(
+    on: &Context<'_, B>,
+    function: &str,
+    outcomes: &[&str],
+) -> Result<Option<LogLine>, Error> {
+    let any: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| format!("($.outcome = \"{outcome}\")"))
+        .collect();
+    for minutes in [15, 120, 1440] {
+        let query = LogQuery {
+            gateway: false,
+            pattern: format!(
+                "{{ ($.function = \"{function}\") && ({}) }}",
+                any.join(" || ")
+            ),
+            since: on.now - i64::from(minutes).minutes(),
+            before: on.now + 1.minute(),
+            most: 10_000,
+        };
+        let lines = on.backend.platform().log_lines(&query).await?;
+        let is_it = |line: &LogLine| {
+            let field = |name: &str| {
+                line.fields
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
+            field("function") == function && outcomes.contains(&field("outcome"))
+        };
+        if let Some(line) = lines.into_iter().rfind(is_it) {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
+}
+
+fn to_json(overview: &Overview, health: &Health) -> Value {
+    let at = |line: &Option<LogLine>| line.as_ref().map(|line| line.at);
+    let alarms = health.alarms.as_ref().map(|alarms| {
+        let ringing = alarms.iter().filter(|alarm| alarm.state == "ALARM");
+        json!({"total": alarms.len(), "ringing": ringing.map(|alarm| alarm.name.clone()).collect::<Vec<_>>()})
+    });
+    let events = |rows: &[list::EventRow]| rows.iter().map(events::to_json).collect::<Vec<Value>>();
+    let mails = |rows: &[list::ReceiptRow]| rows.iter().map(mail::to_json).collect::<Vec<Value>>();
+    json!({
+        "last_delivery_at": at(&health.last_delivery),
+        "last_reconcile_at": at(&health.last_reconcile),
+        "last_sweep_at": at(&health.last_sweep),
+        "alarms": alarms,
+        "parked": events(&overview.parked), "stuck": events(&overview.stuck),
+        "held": mails(&overview.held), "failed": mails(&overview.failed), "unsent": mails(&overview.unsent),
+        "unreadable": overview.unreadable,
+        "dead_letters": {
+            "fulfillment": overview.fulfillment_dead_letters,
+            "receipts": overview.receipt_dead_letters,
+            "feedback": overview.feedback_dead_letters,
+        },
+    })
+}
+
+fn text<B>(on: &Context<'_, B>, overview: &Overview, health: &Health) -> String {
+    let width = on.terminal.width();
+    let mut out = health_text(health, on.now);
+    let waiting = overview.parked.len() + overview.held.len() + overview.failed.len();
+    let verb = if waiting == 1 { "waits" } else { "wait" };
+    let _ = writeln!(out, "\n{} {verb} for a person", count(waiting, "thing"));
+    if !overview.parked.is_empty() {
+        out += &format!(
+            "\nParked events  (till why ID)\n{}",
+            events::list_text(&overview.parked, on.now, width)
+        );
+    }
+    for (name, rows) in [
+        ("Held mails", &overview.held),
+        ("Failed mails", &overview.failed),
+    ] {
+        if !rows.is_empty() {
+            out += &format!(
+                "\n{name}  (till why ID)\n{}",
+                mail::list_text(rows, on.now, width)
+            );
+        }
+    }
+    if !overview.stuck.is_empty() {
+        out += &format!(
+            "\nLate events\n{}",
+            events::list_text(&overview.stuck, on.now, width)
+        );
+    }
+    if !overview.unsent.is_empty() {
+        out += &format!(
+            "\nLate mails\n{}",
+            mail::list_text(&overview.unsent, on.now, width)
+        );
+    }
+    for (name, depth) in [
+        ("fulfillment", overview.fulfillment_dead_letters),
+        ("receipts", overview.receipt_dead_letters),
+        ("feedback", overview.feedback_dead_letters),
+    ] {
+        if depth > 0 {
+            let _ = writeln!(
+                out,
+                "\n{} of {name}:  till redrive {name} --dry-run",
+                count(usize::try_from(depth).unwrap_or_default(), "dead letter")
+            );
+        }
+    }
+    if !overview.unreadable.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n{} written by a newer version: upgrade till to read them.",
+            count(overview.unreadable.len(), "row")
+        );
+    }
+    out
+}
+
+fn health_text(health: &Health, now: Timestamp) -> String {
+    let mut out = String::new();
+    let ago = |line: &Option<LogLine>| match line {
+        Some(line) => format!("{} ago", time::age(line.at, now)),
+        None => "none within a day".to_owned(),
+    };
+    let kind = health
+        .last_delivery
+        .as_ref()
+        .and_then(|line| line.fields.get("event_type")?.as_str());
+    let kind = kind.map_or_else(String::new, |kind| format!(" ({kind})"));
+    let _ = writeln!(
+        out,
+        "Webhooks      last delivery {}{kind}",
+        ago(&health.last_delivery)
+    );
+    let missing = health
+        .last_reconcile
+        .as_ref()
+        .and_then(|line| line.fields.get("missing")?.as_u64());
+    let missing = missing.map_or_else(String::new, |missing| match missing {
+        0 => ": no missing event".to_owned(),
+        missing => format!(
+            ": {} recovered",
+            count(
+                usize::try_from(missing).unwrap_or_default(),
+                "missing event"
+            )
+        ),
+    });
+    let _ = writeln!(
+        out,
+        "Reconcile     {}{missing}",
+        ago(&health.last_reconcile)
+    );
+    let _ = writeln!(out, "Sweep         {}", ago(&health.last_sweep));
+    if let Some(alarms) = &health.alarms {
+        let ringing: Vec<&str> = alarms
+            .iter()
+            .filter(|alarm| alarm.state == "ALARM")
+            .map(|alarm| &*alarm.name)
+            .collect();
+        let names = if ringing.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", red(&ringing.join(", ")))
+        };
+        let _ = writeln!(
+            out,
+            "Alarms        {} of {} in alarm{names}",
+            ringing.len(),
+            alarms.len()
+        );
+    }
+    out
+}

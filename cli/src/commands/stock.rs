@@ -1,0 +1,177 @@
+//! The readers of `till stock`.
+
+use super::stock_write;
+use crate::{
+    Context,
+    args::StockCommand,
+    backend::Backend,
+    error::{Error, Exit},
+    output::Answer,
+    style::count,
+    table::{Column, table},
+    time,
+};
+use domain::{
+    ports::{Shortfalls as _, admin::Counter},
+    sale::stock::Movement,
+    values::ids::Sku,
+};
+use operator::stock;
+use serde_json::{Value, json};
+
+pub(super) async fn run<B: Backend>(
+    on: &Context<'_, B>,
+    command: &StockCommand,
+) -> Result<Answer, Error> {
+    match command {
+        StockCommand::List { below } => list(on, *below).await,
+        StockCommand::Show { sku } => show(on, sku).await,
+        StockCommand::History { sku, limit } => history(on, sku, *limit).await,
+        StockCommand::Export => export(on).await,
+        command => stock_write::run(on, command).await,
+    }
+}
+
+/// A SKU of the command line.
+pub(super) fn sku(text: &str) -> Result<Sku, Error> {
+    Sku::new(text).map_err(|error| Error::usage(error.to_string()))
+}
+
+async fn counters<B: Backend>(on: &Context<'_, B>) -> Result<Vec<Counter>, Error> {
+    let mut progress = |read: usize| on.terminal.progress(Some(&format!("{read} counters")));
+    let counters = stock::counters(on.backend.store(), &mut progress).await;
+    on.terminal.progress(None);
+    Ok(counters?)
+}
+
+async fn list<B: Backend>(on: &Context<'_, B>, below: Option<i64>) -> Result<Answer, Error> {
+    let mut counters = counters(on).await?;
+    if let Some(below) = below {
+        counters.retain(|counter| counter.on_hand.is_some_and(|on_hand| on_hand < below));
+    }
+    let to_json = |counter: &Counter| json!({"sku": counter.sku, "on_hand": counter.on_hand, "untracked": counter.untracked});
+    let data = json!({"counters": counters.iter().map(to_json).collect::<Vec<Value>>()});
+    let cells = |counter: &Counter| {
+        let level = match counter.on_hand {
+            Some(on_hand) => on_hand.to_string(),
+            None if counter.untracked => "not tracked".to_owned(),
+            None => "no counter".to_owned(),
+        };
+        vec![counter.sku.to_string(), level]
+    };
+    let rows: Vec<_> = counters.iter().map(cells).collect();
+    let head = [("SKU", Column::Whole), ("on hand", Column::Number)];
+    let text = if rows.is_empty() {
+        "No counters.\n".to_owned()
+    } else {
+        format!(
+            "{}\n{}.\n",
+            table(&head, &rows, on.terminal.width()),
+            count(rows.len(), "SKU")
+        )
+    };
+    Answer::new("till.stock_list/1", &data, text)
+}
+
+async fn show<B: Backend>(on: &Context<'_, B>, name: &str) -> Result<Answer, Error> {
+    let sku = sku(name)?;
+    let store = on.backend.store();
+    let on_hand = stock::counter(store, &sku).await?;
+    let open = store.open_shortfalls(1000).await?;
+    let open: Vec<&Movement> = open.iter().filter(|moved| moved.sku == sku).collect();
+    let short: i64 = open.iter().map(|moved| moved.short()).sum();
+    let orders: Vec<String> = open
+        .iter()
+        .map(|moved| moved.order_id.to_string())
+        .collect();
+    let data = json!({"sku": sku, "on_hand": on_hand, "missing": short, "waiting_orders": orders});
+    let level = on_hand.map_or_else(
+        || "no counter".to_owned(),
+        |units| format!("{units} on hand"),
+    );
+    let mut text = format!("{sku}  {level}\n");
+    if short > 0 {
+        text += &format!(
+            "{short} paid and missing, for {}:\n",
+            count(orders.len(), "order")
+        );
+        for order in &orders {
+            text += &format!("  till order {order}\n");
+        }
+    }
+    let exit = if on_hand.is_none() {
+        Exit::NotFound
+    } else {
+        Exit::Done
+    };
+    Ok(Answer::new("till.stock/1", &data, text)?.ending(exit))
+}
+
+async fn history<B: Backend>(
+    on: &Context<'_, B>,
+    name: &str,
+    limit: usize,
+) -> Result<Answer, Error> {
+    let sku = sku(name)?;
+    let all = stock::history(on.backend.store(), &sku).await?;
+    let shown = all
+        .get(all.len().saturating_sub(limit)..)
+        .unwrap_or_default();
+    let to_json = |moved: &Movement| {
+        json!({
+            "order_id": moved.order_id, "moved_at": moved.moved_at, "quantity": moved.quantity,
+            "deducted": moved.deducted, "restocked": moved.restocked, "missing": moved.short(),
+            "reserved": moved.is_reserved,
+        })
+    };
+    let data = json!({"sku": sku, "movements": shown.iter().map(to_json).collect::<Vec<Value>>(), "of": all.len()});
+    let cells = |moved: &Movement| {
+        let state = match (moved.is_reserved, moved.short()) {
+            (true, _) => "reserved".to_owned(),
+            (false, short) if short > 0 => format!("{short} missing"),
+            _ => String::new(),
+        };
+        vec![
+            time::full(moved.moved_at, &on.stack.zone),
+            format!("-{}", moved.deducted),
+            if moved.restocked > 0 {
+                format!("+{}", moved.restocked)
+            } else {
+                String::new()
+            },
+            state,
+            moved.order_id.to_string(),
+        ]
+    };
+    let rows: Vec<_> = shown.iter().map(cells).collect();
+    let head = [
+        ("moved", Column::Whole),
+        ("out", Column::Number),
+        ("back", Column::Number),
+        ("", Column::Text),
+        ("order", Column::Whole),
+    ];
+    let text = if rows.is_empty() {
+        format!("No movements of {sku}.\n")
+    } else {
+        format!(
+            "{}\nShowing {} of {}.\n",
+            table(&head, &rows, on.terminal.width()),
+            shown.len(),
+            all.len()
+        )
+    };
+    Ok(Answer::new("till.stock_history/1", &data, text)?.cut(shown.len() < all.len()))
+}
+
+async fn export<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
+    let counters = counters(on).await?;
+    let counted = counters
+        .iter()
+        .filter_map(|counter| Some((&counter.sku, counter.on_hand?)));
+    let rows: Vec<(&Sku, i64)> = counted.collect();
+    let text = super::stock_file::csv(&rows)?;
+    let to_json = |(sku, on_hand): &(&Sku, i64)| json!({"sku": sku, "on_hand": on_hand});
+    let data = json!({"counters": rows.iter().map(to_json).collect::<Vec<Value>>()});
+    Ok(Answer::new("till.stock_export/1", &data, text)?.raw())
+}

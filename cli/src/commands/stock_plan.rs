@@ -1,0 +1,98 @@
+//! The plan of a stock count, as text and as JSON.
+
+use super::stock_write::Counts;
+use crate::{
+    Context,
+    error::Error,
+    output::Answer,
+    style::count,
+    table::{Column, table},
+    time,
+};
+use domain::values::ids::Sku;
+use operator::stock::plan::{Change, Mode, Rejected};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+pub(super) fn plan_text<B>(on: &Context<'_, B>, counts: &Counts, changes: &[Change]) -> String {
+    let mut text = match counts.mode {
+        Mode::Set => format!(
+            "Counted at {}\n\n",
+            time::full(counts.counted_at, &on.stack.zone)
+        ),
+        Mode::Add => "Units to add\n\n".to_owned(),
+    };
+    let cells = |change: &Change| {
+        let number = |number: i64| number.to_string();
+        let change_text = match change.current {
+            None => "new counter".to_owned(),
+            Some(current) if current == change.new => "no change".to_owned(),
+            Some(current) => format!("{:+}", change.new - current),
+        };
+        vec![
+            number(i64::try_from(change.row).unwrap_or_default()),
+            change.sku.to_string(),
+            change.current.map_or_else(|| "–".to_owned(), number),
+            number(change.counted),
+            number(change.sold_since),
+            number(change.restocked_since),
+            number(change.new),
+            change_text,
+        ]
+    };
+    let head = [
+        ("row", Column::Number),
+        ("SKU", Column::Whole),
+        ("now", Column::Number),
+        ("units", Column::Number),
+        ("sold since", Column::Number),
+        ("back since", Column::Number),
+        ("new", Column::Number),
+        ("", Column::Text),
+    ];
+    let rows: Vec<_> = changes.iter().map(cells).collect();
+    if !rows.is_empty() {
+        text += &table(&head, &rows, on.terminal.width());
+    }
+    for change in changes.iter().filter(|change| change.short > 0) {
+        let _ = writeln!(
+            text,
+            "{}: {} paid and missing. Sweep fills them from the new counter; were they counted as gone?",
+            change.sku,
+            count(usize::try_from(change.short).unwrap_or_default(), "unit")
+        );
+    }
+    if !counts.rejected.is_empty() {
+        let _ = writeln!(text, "\nRejected rows:");
+        for bad in &counts.rejected {
+            let _ = writeln!(text, "  row {}  {}", bad.row, bad.why);
+        }
+    }
+    text
+}
+
+pub(super) fn answer(
+    counts: &Counts,
+    changes: &[Change],
+    results: &[(Sku, String, bool)],
+    dry_run: bool,
+    text: String,
+) -> Result<Answer, Error> {
+    let change = |change: &Change| {
+        json!({
+            "row": change.row, "sku": change.sku, "current": change.current, "counted": change.counted,
+            "sold_since": change.sold_since, "restocked_since": change.restocked_since,
+            "missing": change.short, "new": change.new,
+        })
+    };
+    let rejected = |bad: &Rejected| json!({"row": bad.row, "why": bad.why});
+    let result =
+        |(sku, text, done): &(Sku, String, bool)| json!({"sku": sku, "done": done, "text": text});
+    let data = json!({
+        "dry_run": dry_run, "counted_at": counts.counted_at,
+        "changes": changes.iter().map(change).collect::<Vec<Value>>(),
+        "rejected": counts.rejected.iter().map(rejected).collect::<Vec<Value>>(),
+        "results": results.iter().map(result).collect::<Vec<Value>>(),
+    });
+    Answer::new("till.stock_import/1", &data, text)
+}

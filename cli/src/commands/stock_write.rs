@@ -1,0 +1,222 @@
+//! The writes of `till stock`.
+
+use super::{
+    stock::sku,
+    stock_file::{csv, read_file},
+    stock_plan::{answer, plan_text},
+    write::{confirmed, exit, note},
+};
+use crate::{
+    Context,
+    args::{ImportMode, StockCommand, WriteArgs},
+    backend::Backend,
+    danger::Danger,
+    error::{Error, Exit},
+    output::Answer,
+    time,
+};
+use domain::{ports::Shortfalls as _, values::ids::Sku};
+use jiff::Timestamp;
+use operator::stock::{
+    self, Adjusted,
+    plan::{self, Change, Counted, Mode, Rejected},
+};
+use std::fmt::Write as _;
+
+pub(super) async fn run<B: Backend>(
+    on: &Context<'_, B>,
+    command: &StockCommand,
+) -> Result<Answer, Error> {
+    match command {
+        StockCommand::Import {
+            file,
+            counted_at,
+            mode,
+            columns,
+            skip_bad,
+            write,
+        } => {
+            let (good, rejected) = read_file(on, file, columns.as_deref())?;
+            let counts = Counts {
+                good,
+                rejected,
+                mode: match mode {
+                    ImportMode::Set => Mode::Set,
+                    ImportMode::Add => Mode::Add,
+                },
+                counted_at: moment(on, counted_at.as_deref())?,
+                skip_bad: *skip_bad,
+                danger: Danger::Bulk,
+            };
+            import(on, counts, write).await
+        }
+        StockCommand::Count {
+            sku: name,
+            units,
+            counted_at,
+            write,
+        } => {
+            let counted_at = moment(on, counted_at.as_deref())?;
+            one(on, name, *units, Mode::Set, counted_at, write).await
+        }
+        StockCommand::Receive {
+            sku: name,
+            units,
+            write,
+        } => one(on, name, *units, Mode::Add, on.now, write).await,
+        StockCommand::Map { .. } => super::stock_map::map(on, command).await,
+        StockCommand::List { .. }
+        | StockCommand::Show { .. }
+        | StockCommand::History { .. }
+        | StockCommand::Export => Err(Error::usage("not a write")),
+    }
+}
+
+fn moment<B>(on: &Context<'_, B>, text: Option<&str>) -> Result<Timestamp, Error> {
+    let at = match text {
+        Some(text) => time::read(text, &on.stack.zone, on.now)?,
+        None => on.now,
+    };
+    if at > on.now {
+        return Err(Error::usage("the count is in the future"));
+    }
+    Ok(at)
+}
+
+/// Counts to write.
+pub(super) struct Counts {
+    pub(super) good: Vec<Counted>,
+    pub(super) rejected: Vec<Rejected>,
+    pub(super) mode: Mode,
+    pub(super) counted_at: Timestamp,
+    pub(super) skip_bad: bool,
+    pub(super) danger: Danger,
+}
+
+async fn one<B: Backend>(
+    on: &Context<'_, B>,
+    name: &str,
+    units: i64,
+    mode: Mode,
+    counted_at: Timestamp,
+    write: &WriteArgs,
+) -> Result<Answer, Error> {
+    let counted = Counted {
+        row: 1,
+        sku: sku(name)?,
+        units,
+    };
+    let counts = Counts {
+        good: vec![counted],
+        rejected: Vec::new(),
+        mode,
+        counted_at,
+        skip_bad: false,
+        danger: Danger::Harmless,
+    };
+    import(on, counts, write).await
+}
+
+async fn import<B: Backend>(
+    on: &Context<'_, B>,
+    counts: Counts,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    let store = on.backend.store();
+    let skus: Vec<Sku> = counts
+        .good
+        .iter()
+        .map(|counted| counted.sku.clone())
+        .collect();
+    let mut current = store.counters(&skus).await?;
+    let mut changes = Vec::new();
+    for counted in &counts.good {
+        let movements = stock::history(store, &counted.sku).await?;
+        let known = current.remove(&counted.sku);
+        changes.push(plan::change(
+            counted,
+            counts.mode,
+            counts.counted_at,
+            known,
+            &movements,
+        ));
+    }
+    let text = plan_text(on, &counts, &changes);
+    let stops = !counts.rejected.is_empty() && !counts.skip_bad;
+    if stops {
+        let text = format!(
+            "{text}Nothing changed. Fix the file, or write only the valid rows with --skip-bad.\n"
+        );
+        return Ok(answer(&counts, &changes, &[], true, text)?.ending(Exit::Usage));
+    }
+    if args.dry_run || changes.iter().all(Change::is_none) {
+        return answer(
+            &counts,
+            &changes,
+            &[],
+            true,
+            format!("{text}Nothing changed.\n"),
+        );
+    }
+    let note = note(on, args).await?;
+    let plan = format!("{text}By {}: {}", note.by(), note.why());
+    confirmed(on, counts.danger, args, &plan)?;
+    write(on, &counts, &changes, text).await
+}
+
+async fn write<B: Backend>(
+    on: &Context<'_, B>,
+    counts: &Counts,
+    changes: &[Change],
+    mut text: String,
+) -> Result<Answer, Error> {
+    let (mut results, mut undo) = (Vec::new(), Vec::new());
+    for change in changes.iter().filter(|change| !change.is_none()) {
+        if on.terminal.is_interrupted() {
+            break;
+        }
+        let done = stock::adjust(on.backend.store(), &change.sku, change.current, change.new).await;
+        let (line, is_done) = match done {
+            Ok(done) => {
+                if let Adjusted::Now { from: Some(_), .. } = done {
+                    undo.push((&change.sku, change.current.unwrap_or_default() - change.new));
+                }
+                (
+                    done.to_string(),
+                    matches!(done, Adjusted::Now { .. } | Adjusted::Unchanged(_)),
+                )
+            }
+            Err(error) => (format!("failed: {error}"), false),
+        };
+        results.push((change.sku.clone(), line, is_done));
+    }
+    text += "\n";
+    for (sku, line, _) in &results {
+        let _ = writeln!(text, "{sku}  {line}");
+    }
+    let failed = results.iter().filter(|(_, _, is_done)| !is_done).count();
+    let planned = changes.iter().filter(|change| !change.is_none()).count();
+    let left = planned - results.len();
+    let _ = writeln!(
+        text,
+        "{} written, {failed} failed, {left} not tried.",
+        results.len() - failed
+    );
+    if !undo.is_empty() {
+        // Differences, so that sales since then stay subtracted.
+        let undone = csv(&undo)?;
+        let _ = writeln!(
+            text,
+            "To undo, put these lines into a file and import it with --mode add:\n{}",
+            undone.trim_end()
+        );
+    }
+    if failed + left > 0 {
+        let _ = writeln!(
+            text,
+            "To continue, run the same command again: it plans from the present counters."
+        );
+    }
+    let done = answer(counts, changes, &results, false, text)?;
+    Ok(done.ending(exit(failed, left > 0)))
+}

@@ -1,0 +1,99 @@
+//! `till webhooks test`: a signed event without effect, from here to its row.
+
+use super::secrets;
+use crate::{
+    Context,
+    args::SecretKind,
+    backend::Backend,
+    error::{Error, Exit},
+    output::Answer,
+    samples::{self, Changes, sign},
+};
+use domain::{ports::Events as _, values::ids::EventId};
+use serde_json::json;
+
+/// A type without effect.
+fn harmless(provider: &str) -> &'static str {
+    if provider == "flint" {
+        "balance.updated"
+    } else {
+        "account.updated"
+    }
+}
+
+/// How often the row of the test event is looked at, a second apart.
+const LOOKS: u32 = 30;
+
+/// Posts a signed event without effect, and waits until intake has stored it.
+pub(super) async fn test<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+) -> Result<Answer, Error> {
+    let url = on.stack.webhook_url(provider);
+    let url =
+        url.ok_or_else(|| Error::not_found("the stack has no webhook URL").cured_by("sam deploy"))?;
+    let name = secrets::name(provider, SecretKind::Webhook);
+    let document = on.backend.platform().secret(name).await?;
+    let all = document
+        .as_ref()
+        .map(secrets::webhook_secrets)
+        .unwrap_or_default();
+    let secret = all
+        .last()
+        .ok_or_else(|| Error::not_found(format!("{name} has no secret")).cured_by("till setup"))?;
+    let prefix = if provider == "flint" { "whev" } else { "fevt" };
+    let id = format!("{prefix}_tilltest{}", on.now.as_millisecond());
+    let changes = Changes {
+        set: &[],
+        at: Some(on.now),
+        id: Some(&id),
+    };
+    let event = samples::changed(
+        provider,
+        samples::sample(provider, harmless(provider))?,
+        &changes,
+    )?;
+    let body = samples::body(&event);
+    let headers = sign::headers(provider, &event, &body, Some(secret), on.now)?;
+    let status = on
+        .backend
+        .platform()
+        .post(url, &headers, body.as_bytes())
+        .await?;
+    if status != 200 {
+        return tested(provider, url, &id, status, None);
+    }
+    let event_id = EventId::new(id.clone()).map_err(|error| Error::usage(error.to_string()))?;
+    for _ in 0..LOOKS {
+        if let Some(stored) = on.backend.store().event(&event_id).await? {
+            return tested(provider, url, &id, status, Some(&stored.state.to_string()));
+        }
+        if on.terminal.is_interrupted() {
+            break;
+        }
+        on.backend.platform().wait(1).await?;
+    }
+    tested(provider, url, &id, status, None)
+}
+
+fn tested(
+    provider: &str,
+    url: &str,
+    id: &str,
+    status: u16,
+    state: Option<&str>,
+) -> Result<Answer, Error> {
+    let (verdict, exit) = match (status, state) {
+        (200, Some(state)) => (format!("received, verified and stored as {state}. This type makes no order and no mail."), Exit::Done),
+        (200, None) => ("answered, and not stored: does the URL lead to another stack?".to_owned(), Exit::Failed),
+        (400..=499, _) => ("refused: the stack runs with another secret. Wait five minutes, or: till secrets status".to_owned(), Exit::Failed),
+        (500.., _) => ("intake does not answer: till doctor function.start".to_owned(), Exit::Failed),
+        _ => ("not accepted".to_owned(), Exit::Failed),
+    };
+    let data =
+        json!({"provider": provider, "url": url, "event_id": id, "status": status, "state": state});
+    let text = format!(
+        "{status}  {id}\n{verdict}\nThis proves URL and secret, not the subscription at {provider}.\n"
+    );
+    Ok(Answer::new("till.webhook_test/1", &data, text)?.ending(exit))
+}

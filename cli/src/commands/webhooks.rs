@@ -1,0 +1,299 @@
+//! `till webhooks`: the endpoints at the providers.
+
+use super::{
+    secrets::{self, served},
+    status::last,
+    write::{confirmed, note},
+};
+use crate::{
+    Context,
+    args::{WebhooksCommand, WriteArgs},
+    backend::{ApiRequest, Backend},
+    danger::Danger,
+    error::{Error, Exit},
+    output::Answer,
+    samples, time,
+};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+pub(super) async fn run<B: Backend>(
+    on: &Context<'_, B>,
+    command: &WebhooksCommand,
+) -> Result<Answer, Error> {
+    match command {
+        WebhooksCommand::Show => show(on).await,
+        WebhooksCommand::List => list(on).await,
+        WebhooksCommand::Types { provider, all } => types(provider, *all),
+        WebhooksCommand::Create { provider, write } => {
+            create(on, served(on, provider)?, write).await
+        }
+        WebhooksCommand::Delete {
+            id,
+            provider,
+            write,
+        } => delete(on, served(on, provider)?, id, write).await,
+        WebhooksCommand::Test { provider } => {
+            super::webhook_test::test(on, served(on, provider)?).await
+        }
+    }
+}
+
+async fn show<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
+    let mut text = String::new();
+    let mut urls = Vec::new();
+    for provider in on.stack.providers() {
+        let url = on.stack.webhook_url(provider).unwrap_or("none");
+        let _ = writeln!(text, "{provider:14}{url}");
+        urls.push(json!({"provider": provider, "url": on.stack.webhook_url(provider)}));
+    }
+    let line = last(on, "intake", &["accepted", "duplicate"]).await?;
+    let ago = line.as_ref().map_or_else(
+        || "none within a day".to_owned(),
+        |line| format!("{} ago", time::age(line.at, on.now)),
+    );
+    let _ = writeln!(
+        text,
+        "{:14}{ago}\nSelect all events at the endpoint; the least list: till webhooks types",
+        "Last delivery"
+    );
+    let data = json!({"urls": urls, "last_delivery_at": line.map(|line| line.at)});
+    Answer::new("till.webhooks/1", &data, text)
+}
+
+/// The address of a provider's endpoints in its API.
+fn endpoints(provider: &str) -> &'static str {
+    if provider == "flint" {
+        "/v1/webhook-endpoints"
+    } else {
+        "/v1/webhooks"
+    }
+}
+
+async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
+    if !on.stack.providers().contains(&"flint") {
+        return Err(Error::usage("Flex's API has no list of endpoints")
+            .cured_by("What arrives shows it: till doctor webhook"));
+    }
+    let request = ApiRequest {
+        provider: "flint",
+        method: "GET",
+        path: endpoints("flint").to_owned(),
+        body: None,
+    };
+    let answer = on.backend.platform().call_provider(request).await?;
+    if answer.status != 200 {
+        return Err(Error::new(
+            Exit::Unavailable,
+            format!("flint answers {}", answer.status),
+        ));
+    }
+    let all = answer.body.get("data").unwrap_or(&answer.body).as_array();
+    let mut text = String::new();
+    let mut rows = Vec::new();
+    // Only these members: another one may be a secret.
+    for of in all.into_iter().flatten() {
+        let word = |name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default();
+        let id = if word("webhook_endpoint_id").is_empty() {
+            word("id")
+        } else {
+            word("webhook_endpoint_id")
+        };
+        let enabled = of.get("enabled").and_then(Value::as_bool);
+        let is_ours = Some(word("url")) == on.stack.webhook_url("flint");
+        let _ = writeln!(
+            text,
+            "{id}  {}{}{}",
+            word("url"),
+            if enabled == Some(false) {
+                "  disabled"
+            } else {
+                ""
+            },
+            if is_ours { "  this stack" } else { "" }
+        );
+        rows.push(json!({"id": id, "url": word("url"), "enabled": enabled, "this_stack": is_ours}));
+    }
+    if rows.is_empty() {
+        text += "No endpoints.\n";
+    }
+    Answer::new("till.webhook_list/1", &json!({"endpoints": rows}), text)
+}
+
+fn types(provider: &str, all: bool) -> Result<Answer, Error> {
+    let mut names: Vec<&str> = samples::types(provider)?
+        .into_iter()
+        .filter(|(_, kind)| all || *kind != "not_needed")
+        .map(|(name, _)| name)
+        .collect();
+    names.sort_unstable();
+    let text = names.join("\n") + "\n";
+    Ok(Answer::new(
+        "till.webhook_types/1",
+        &json!({"provider": provider, "types": names}),
+        text,
+    )?
+    .raw())
+}
+
+/// The steps by hand where the API does not register an endpoint.
+#[must_use]
+pub(super) fn by_hand(provider: &str, url: &str) -> String {
+    format!(
+        "Open Webhooks in the dashboard of {provider} and add an endpoint:\n  URL      {url}\n  Events   all\nThen store its \
+         signing secret:\n  till secrets put webhook --provider {provider}"
+    )
+}
+
+/// Registers the stack's URL. The signing secret goes from the answer into Secrets Manager, and nowhere else.
+async fn create<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    let url = on.stack.webhook_url(provider);
+    let url =
+        url.ok_or_else(|| Error::not_found("the stack has no webhook URL").cured_by("sam deploy"))?;
+    let plan = format!(
+        "Registers {url} at {provider} for all events, and stores its signing secret beside the present one."
+    );
+    if args.dry_run {
+        let data = json!({"provider": provider, "url": url, "dry_run": true, "created": false});
+        return Answer::new(
+            "till.webhook_create/1",
+            &data,
+            format!("{plan}\nNothing changed.\n"),
+        );
+    }
+    let note = note(on, args).await?;
+    confirmed(
+        on,
+        Danger::Irreversible,
+        args,
+        &format!("{plan}\nBy {}: {}", note.by(), note.why()),
+    )?;
+    match register(on, provider, url).await? {
+        None => {
+            let text = format!(
+                "{provider} does not register endpoints through its API.\n{}\n",
+                by_hand(provider, url)
+            );
+            let data =
+                json!({"provider": provider, "url": url, "dry_run": false, "created": false});
+            Ok(Answer::new("till.webhook_create/1", &data, text)?.ending(Exit::Failed))
+        }
+        Some((id, secret)) => {
+            store(on, provider, &secret).await.map_err(|error| {
+                let cure = format!("The endpoint {id} exists: copy its secret from the dashboard. till secrets put webhook --provider {provider}");
+                error.cured_by(cure)
+            })?;
+            let data = json!({"provider": provider, "url": url, "dry_run": false, "created": true, "id": id});
+            Answer::new(
+                "till.webhook_create/1",
+                &data,
+                format!(
+                    "Registered as {id}, and its secret is stored ({}).\nTry it:  till webhooks test --provider {provider}\n",
+                    secrets::print(&secret)
+                ),
+            )
+        }
+    }
+}
+
+/// The id and the secret of a new endpoint; `None` if the API does not make one.
+pub(super) async fn register<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    url: &str,
+) -> Result<Option<(String, String)>, Error> {
+    let body = if provider == "flint" {
+        json!({"url": url, "enabled_events": [], "description": "till"})
+    } else {
+        let types: Vec<&str> = samples::types(provider)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        json!({"webhook": {"url": url, "events": types}})
+    };
+    let request = ApiRequest {
+        provider,
+        method: "POST",
+        path: endpoints(provider).to_owned(),
+        body: Some(body),
+    };
+    let answer = on.backend.platform().call_provider(request).await?;
+    if !matches!(answer.status, 200 | 201) {
+        return Ok(None);
+    }
+    let of = answer.body.get("webhook").unwrap_or(&answer.body);
+    let word = |names: [&str; 2]| {
+        let word = names.iter().find_map(|name| of.get(*name)?.as_str());
+        word.map(str::to_owned)
+    };
+    let id = word(["webhook_id", "id"]).or_else(|| word(["webhook_endpoint_id", "id"]));
+    let secret = word(["signing_secret", "secret"]);
+    Ok(id.zip(secret))
+}
+
+/// Stores a secret beside the present one, so that deliveries in flight still verify.
+pub(super) async fn store<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    secret: &str,
+) -> Result<(), Error> {
+    let name = secrets::name(provider, crate::args::SecretKind::Webhook);
+    let document = on.backend.platform().secret(name).await?;
+    let mut all = document
+        .as_ref()
+        .map(secrets::webhook_secrets)
+        .unwrap_or_default();
+    // At most two: the newest of the present ones, and the new one.
+    let newest = all.len().saturating_sub(1);
+    all.drain(..newest);
+    all.push(secret.to_owned());
+    secrets::put_confirmed(on, provider, &all).await
+}
+
+async fn delete<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    id: &str,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    let is_plain = id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if !is_plain {
+        return Err(Error::usage(format!("{id:?} is no id")));
+    }
+    let plan =
+        format!("Deletes the endpoint {id} at {provider}. Nothing is delivered to it any more.");
+    let mut status = None;
+    if !args.dry_run {
+        let note = note(on, args).await?;
+        confirmed(
+            on,
+            Danger::Irreversible,
+            args,
+            &format!("{plan}\nBy {}: {}", note.by(), note.why()),
+        )?;
+        let request = ApiRequest {
+            provider,
+            method: "DELETE",
+            path: format!("{}/{id}", endpoints(provider)),
+            body: None,
+        };
+        status = Some(on.backend.platform().call_provider(request).await?.status);
+    }
+    let (end, exit) = match status {
+        None => ("Nothing changed.".to_owned(), Exit::Done),
+        Some(200..=299) => ("Deleted.".to_owned(), Exit::Done),
+        Some(404) => (format!("{provider} has no such endpoint."), Exit::NotFound),
+        Some(status) => (
+            format!("{provider} answers {status}: delete it in the dashboard."),
+            Exit::Failed,
+        ),
+    };
+    let data = json!({"provider": provider, "id": id, "dry_run": args.dry_run, "deleted": exit == Exit::Done && status.is_some()});
+    Ok(Answer::new("till.webhook_delete/1", &data, format!("{plan}\n{end}\n"))?.ending(exit))
+}

@@ -1,0 +1,270 @@
+//! `till doctor`: checks, causes first. A check whose need failed is skipped, so that one cause appears once.
+
+mod mail;
+mod platform;
+mod provider;
+mod work;
+
+use crate::{
+    Context,
+    backend::Backend,
+    error::{Error, Exit},
+    output::Answer,
+    style::{labeled, red},
+};
+use serde::Serialize;
+use serde_json::json;
+use std::{collections::BTreeMap, fmt::Write as _, pin::Pin};
+
+/// The verdict of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Ok,
+    Warn,
+    Fail,
+    /// Not looked at: a need failed, or a service did not answer.
+    Skipped,
+}
+
+/// The finding of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub status: Status,
+    pub says: String,
+    /// The repair, for a warning or a failure.
+    pub cure: String,
+}
+
+impl Seen {
+    /// Nothing to do.
+    #[must_use]
+    pub fn ok(says: impl Into<String>) -> Self {
+        Self {
+            status: Status::Ok,
+            says: says.into(),
+            cure: String::new(),
+        }
+    }
+
+    /// A problem that stops something.
+    #[must_use]
+    pub fn fail(says: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            status: Status::Fail,
+            says: says.into(),
+            cure: cure.into(),
+        }
+    }
+
+    /// A problem that may wait.
+    #[must_use]
+    pub fn warn(says: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            status: Status::Warn,
+            ..Self::fail(says, cure)
+        }
+    }
+}
+
+/// The future of a look.
+type Look<'a> = Pin<Box<dyn Future<Output = Result<Seen, Error>> + Send + 'a>>;
+
+/// A check over a backend.
+pub struct Check<B> {
+    /// `group.name`.
+    pub id: &'static str,
+    /// The checks without which this one says nothing.
+    pub needs: &'static [&'static str],
+    look: for<'a> fn(&'a Context<'a, B>) -> Look<'a>,
+}
+
+/// A check's line in the report.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    pub id: &'static str,
+    pub status: Status,
+    pub says: String,
+    pub cure: String,
+    pub needs: &'static [&'static str],
+}
+
+/// Writes a check down.
+macro_rules! check {
+    ($id:literal, [$($need:literal),*], $look:expr) => {
+        $crate::doctor::Check {
+            id: $id,
+            needs: &[$($need),*],
+            look: |on| Box::pin($look(on)),
+        }
+    };
+}
+pub(crate) use check;
+
+/// All checks, each after its needs.
+#[must_use]
+pub fn checks<B: Backend>() -> Vec<Check<B>> {
+    let mut all = platform::checks();
+    all.extend(provider::checks());
+    all.extend(mail::checks());
+    all.extend(work::checks());
+    all
+}
+
+/// Runs the checks that are named, or all, and those that they need.
+pub async fn report<B: Backend>(
+    on: &Context<'_, B>,
+    wanted: &[String],
+) -> Result<Vec<Line>, Error> {
+    let all = checks::<B>();
+    for name in wanted {
+        if !all.iter().any(|check| is_named(check.id, name)) {
+            let groups: std::collections::BTreeSet<&str> = all
+                .iter()
+                .filter_map(|check| check.id.split('.').next())
+                .collect();
+            let groups: Vec<&str> = groups.into_iter().collect();
+            return Err(Error::usage(format!("no check and no group {name:?}"))
+                .cured_by(format!("The groups are {}", groups.join(", "))));
+        }
+    }
+    let mut needed: Vec<&str> = Vec::new();
+    // A check comes after its needs, so one pass backwards finds all of them.
+    for check in all.iter().rev() {
+        let is_wanted = wanted.is_empty() || wanted.iter().any(|name| is_named(check.id, name));
+        if is_wanted || needed.contains(&check.id) {
+            needed.push(check.id);
+            needed.extend(check.needs);
+        }
+    }
+    let mut lines: Vec<Line> = Vec::new();
+    for check in all.iter().filter(|check| needed.contains(&check.id)) {
+        on.terminal.progress(Some(check.id));
+        lines.push(line(on, check, &lines).await);
+    }
+    on.terminal.progress(None);
+    Ok(lines)
+}
+
+fn is_named(id: &str, name: &str) -> bool {
+    id == name || id.split('.').next() == Some(name)
+}
+
+async fn line<B: Backend>(on: &Context<'_, B>, check: &Check<B>, before: &[Line]) -> Line {
+    let is_bad = |need: &&&str| {
+        before
+            .iter()
+            .any(|line| line.id == **need && matches!(line.status, Status::Fail | Status::Skipped))
+    };
+    let seen = match check.needs.iter().find(is_bad) {
+        Some(need) => Seen {
+            status: Status::Skipped,
+            says: format!("needs {need}"),
+            cure: String::new(),
+        },
+        None => (check.look)(on).await.unwrap_or_else(|error| Seen {
+            // A service that does not answer proves no defect. A refusal does.
+            status: if error.exit == Exit::Denied {
+                Status::Fail
+            } else {
+                Status::Skipped
+            },
+            says: error.what,
+            cure: error.cure.unwrap_or_default(),
+        }),
+    };
+    Line {
+        id: check.id,
+        status: seen.status,
+        says: seen.says,
+        cure: seen.cure,
+        needs: check.needs,
+    }
+}
+
+/// `till doctor`.
+pub async fn doctor<B: Backend>(on: &Context<'_, B>, wanted: &[String]) -> Result<Answer, Error> {
+    let lines = report(on, wanted).await?;
+    let count = |status| lines.iter().filter(|line| line.status == status).count();
+    let (failed, warned, skipped) = (
+        count(Status::Fail),
+        count(Status::Warn),
+        count(Status::Skipped),
+    );
+    let data = json!({"checks": lines, "failed": failed, "warned": warned, "skipped": skipped});
+    let exit = match (failed, skipped) {
+        (1.., _) => Exit::Attention,
+        (0, 1..) => Exit::Unavailable,
+        (0, 0) => Exit::Done,
+    };
+    Ok(Answer::new("till.doctor/1", &data, text(&lines, on.terminal.width()))?.ending(exit))
+}
+
+/// The report as text: a line for each group, and one for each problem.
+#[must_use]
+pub fn text(lines: &[Line], width: usize) -> String {
+    let mut groups: Vec<(&str, Vec<&Line>)> = Vec::new();
+    for line in lines {
+        let group = line.id.split('.').next().unwrap_or_default();
+        match groups.last_mut() {
+            Some((name, of)) if *name == group => of.push(line),
+            _ => groups.push((group, vec![line])),
+        }
+    }
+    let mut out = String::new();
+    for (group, of) in &groups {
+        let good = of.iter().filter(|line| line.status == Status::Ok).count();
+        let sign = if good == of.len() { "ok" } else { "!" };
+        let _ = writeln!(out, "{group:12}{sign:4}{good} of {}", of.len());
+        for line in of.iter().filter(|line| line.status != Status::Ok) {
+            let sign = match line.status {
+                Status::Fail => red("✗"),
+                Status::Warn => "!".to_owned(),
+                Status::Skipped | Status::Ok => "–".to_owned(),
+            };
+            let _ = writeln!(
+                out,
+                "  {sign} {:22}{}",
+                line.id,
+                labeled("", 0, &line.says, width.saturating_sub(26))
+                    .replace('\n', "\n                          ")
+            );
+            if !line.cure.is_empty() {
+                let cure = labeled("Fix: ", 5, &line.cure, width.saturating_sub(26));
+                let _ = writeln!(
+                    out,
+                    "{:26}{}",
+                    "",
+                    cure.replace('\n', "\n                          ")
+                );
+            }
+        }
+    }
+    out + &summary(lines)
+}
+
+/// The number of problems, and the cause to begin with.
+fn summary(lines: &[Line]) -> String {
+    let count = |status| lines.iter().filter(|line| line.status == status).count();
+    let (failed, warned, skipped) = (
+        count(Status::Fail),
+        count(Status::Warn),
+        count(Status::Skipped),
+    );
+    let mut text = format!(
+        "\n{failed} failed, {warned} warnings, {skipped} skipped, of {}.",
+        lines.len()
+    );
+    let mut depends: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.status == Status::Skipped) {
+        for need in line.needs {
+            *depends.entry(need).or_default() += 1;
+        }
+    }
+    let cause = lines.iter().filter(|line| line.status == Status::Fail);
+    let cause = cause.max_by_key(|line| depends.get(line.id).copied().unwrap_or_default());
+    if let Some(cause) = cause {
+        let _ = write!(text, " Begin with {}.", cause.id);
+    }
+    text + "\n"
+}

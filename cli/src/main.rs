@@ -1,0 +1,67 @@
+//! `till`: parses the arguments, finds the stack, runs the command and prints the answer.
+
+use clap::Parser;
+use jiff::Timestamp;
+use std::process::ExitCode;
+use till::{
+    Context,
+    args::{Cli, Color, Command, EventCommand},
+    error::Error,
+    live::{Found, Live, find},
+    output, run, samples,
+    terminal::{Console, Interrupt},
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.options.color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let interrupt = Interrupt::default();
+    tokio::spawn(on_ctrl_c(interrupt.clone()));
+    let terminal = Console::new(interrupt, cli.options.quiet || cli.options.json);
+    match Box::pin(answered(&cli, &terminal)).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::print_error(&error, cli.options.json);
+            ExitCode::from(error.exit.code())
+        }
+    }
+}
+
+async fn answered(cli: &Cli, terminal: &Console) -> Result<ExitCode, Error> {
+    let now = Timestamp::now();
+    // A sample needs a stack only for the secret of the local one.
+    if let Command::Event(EventCommand::New(args)) = &cli.command
+        && !(cli.options.local && args.sign)
+    {
+        let answer = samples::command(args, terminal, now, None)?;
+        output::print(&answer, None, cli.options.json, now);
+        return Ok(ExitCode::from(answer.exit.code()));
+    }
+    let Found { config, stack } = Box::pin(find(&cli.options)).await?;
+    let backend = Live::new(&config, &stack);
+    let on = Context {
+        backend: &backend,
+        stack: &stack,
+        terminal,
+        options: &cli.options,
+        now,
+    };
+    let answer = run(cli, &on).await?;
+    output::print(&answer, Some(&stack), cli.options.json, now);
+    Ok(ExitCode::from(answer.exit.code()))
+}
+
+/// The first Ctrl-C lets the current item finish, the second ends the process.
+async fn on_ctrl_c(interrupt: Interrupt) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if interrupt.set() {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after the current item; press Ctrl-C again to stop at once");
+    }
+}

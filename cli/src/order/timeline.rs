@@ -1,0 +1,321 @@
+//! The timeline of an order, from the times on its rows and, if asked, from the log. Pure.
+
+use super::{
+    attention::{mail_name, provider_name},
+    gather::Rows,
+    view::{Amount, Known},
+};
+use crate::backend::LogLine;
+use domain::{
+    delivery::stored_event::{EventState, StoredEvent},
+    receipt::{Receipt, ReceiptState},
+    sale::{
+        dispute::DisputeFunds,
+        order::OrderKind,
+        payment::PaymentStatus,
+        stock::{Movement, StockLevel},
+    },
+};
+use jiff::Timestamp;
+use operator::note;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    /// `Flex`, `Flint`, `intake`, `till` (the functions), `mail`, `SES`, or a person's name.
+    pub actor: String,
+    /// One word for scripts.
+    pub what: &'static str,
+    pub text: String,
+    /// An event or a mail.
+    pub id: Option<String>,
+    /// `row` or `log`.
+    pub source: &'static str,
+}
+
+fn entry(at: Timestamp, actor: &str, what: &'static str, text: impl Into<String>) -> Entry {
+    Entry {
+        at,
+        actor: actor.to_owned(),
+        what,
+        text: text.into(),
+        id: None,
+        source: "row",
+    }
+}
+
+impl Entry {
+    fn of(self, id: &impl ToString) -> Self {
+        Self {
+            id: Some(id.to_string()),
+            ..self
+        }
+    }
+}
+
+/// Everything that the rows and the log know, oldest first.
+#[must_use]
+pub fn timeline(known: Known<'_>) -> Vec<Entry> {
+    let rows = known.rows;
+    let mut all = sale(rows);
+    all.extend(refunds(rows));
+    all.extend(disputes(rows));
+    all.extend(shipments(rows));
+    all.extend(rows.receipts.iter().flat_map(mails));
+    all.extend(known.open.iter().flat_map(event));
+    all.extend(known.log.iter().filter_map(log_line));
+    all.sort_by_key(|entry| entry.at);
+    all.dedup();
+    squashed(all)
+}
+
+fn sale(rows: &Rows) -> Vec<Entry> {
+    let order = &rows.order;
+    let provider = provider_name(&order.provider);
+    let total = order.money(order.totals.total);
+    let (what, text) = match order.kind {
+        OrderKind::Sale => ("sale_completed", format!("sale of {total} completed")),
+        OrderKind::Renewal => ("invoice_paid", format!("invoice of {total} paid")),
+    };
+    let mut all = vec![entry(order.placed_at, &provider, what, text)];
+    for (id, facts) in &order.payments {
+        if facts.value.status != PaymentStatus::Received {
+            let text = match &facts.value.failure {
+                Some(code) => format!("payment is {} ({code})", facts.value.word),
+                None => format!("payment is {}", facts.value.word),
+            };
+            all.push(entry(facts.stamp.at, &provider, "payment", text).of(id));
+        }
+    }
+    if let Some(at) = order.fulfilled_at {
+        all.push(entry(at, "till", "fulfilled", fulfilled(rows)));
+    }
+    for short in &order.shortfalls {
+        if let Some(at) = short.filled_at {
+            let text = format!("missing units of {} deducted", short.sku);
+            all.push(entry(at, "till", "shortfall_filled", text));
+        }
+    }
+    all
+}
+
+fn fulfilled(rows: &Rows) -> String {
+    let moved = rows.levels.iter().filter_map(StockLevel::sold);
+    let part = |moved: &Movement| {
+        let short = moved.short();
+        let missing = if short > 0 {
+            format!(", {short} missing")
+        } else {
+            String::new()
+        };
+        format!("{}: {} deducted{missing}", moved.sku, moved.deducted)
+    };
+    let parts: Vec<String> = moved.map(part).collect();
+    if parts.is_empty() {
+        "order fulfilled".to_owned()
+    } else {
+        format!("order fulfilled; {}", parts.join("; "))
+    }
+}
+
+fn refunds(rows: &Rows) -> Vec<Entry> {
+    let provider = provider_name(&rows.order.provider);
+    let all = rows.order.refunds.iter();
+    all.map(|(id, refund)| {
+        let facts = &refund.facts.value;
+        let amount = Amount {
+            minor: facts.amount,
+            currency: facts.currency,
+        };
+        let at = facts.made_at.unwrap_or(refund.facts.stamp.at);
+        let text = format!("refund of {amount}: {}", facts.word);
+        entry(at, &provider, "refund", text).of(id)
+    })
+    .collect()
+}
+
+fn disputes(rows: &Rows) -> Vec<Entry> {
+    let provider = provider_name(&rows.order.provider);
+    let mut all = Vec::new();
+    for (id, dispute) in &rows.order.disputes {
+        let facts = &dispute.facts.value;
+        let amount = Amount {
+            minor: facts.amount,
+            currency: facts.currency,
+        };
+        let text = format!("dispute of {amount}: {}", facts.word);
+        all.push(entry(dispute.facts.stamp.at, &provider, "dispute", text).of(id));
+        if let Some(funds) = &dispute.funds {
+            let text = match funds.value {
+                DisputeFunds::Withdrawn => "disputed money withdrawn",
+                DisputeFunds::Reinstated => "disputed money returned",
+            };
+            all.push(entry(funds.stamp.at, &provider, "dispute_funds", text).of(id));
+        }
+    }
+    all
+}
+
+fn shipments(rows: &Rows) -> Vec<Entry> {
+    let provider = provider_name(&rows.order.provider);
+    let all = rows.order.fulfillments.iter();
+    all.map(|(id, facts)| {
+        let text = format!("delivery of goods: {}", facts.value.word);
+        entry(facts.stamp.at, &provider, "shipment", text).of(id)
+    })
+    .collect()
+}
+
+/// The history of a receipt's mails.
+#[must_use]
+pub fn mails(receipt: &Receipt) -> Vec<Entry> {
+    let (id, name) = (&receipt.receipt_id, mail_name(receipt));
+    let mut all = Vec::new();
+    let mut add = |at: Option<Timestamp>, actor, what, text: String| {
+        all.extend(at.map(|at| entry(at, actor, what, text).of(id)));
+    };
+    for history in receipt.mails.values() {
+        add(history.sent_at, "mail", "mail_sent", format!("{name} sent"));
+        add(
+            history.delivered_at,
+            "SES",
+            "mail_delivered",
+            format!("{name} delivered"),
+        );
+        add(
+            history.bounced_at,
+            "SES",
+            "mail_bounced",
+            format!("{name} bounced (permanent)"),
+        );
+        add(
+            history.returned_at,
+            "SES",
+            "mail_bounced",
+            format!("{name} bounced"),
+        );
+        let maybe = format!("{name} bounced, or an automatic answer");
+        add(history.maybe_bounced_at, "SES", "mail_bounced", maybe);
+        add(
+            history.complained_at,
+            "SES",
+            "mail_complained",
+            format!("{name} reported as spam"),
+        );
+        add(
+            history.rejected_at,
+            "SES",
+            "mail_rejected",
+            format!("{name} rejected"),
+        );
+    }
+    if receipt.mails.is_empty() {
+        match &receipt.state {
+            ReceiptState::Sent { sent_at, .. } => {
+                add(Some(*sent_at), "mail", "mail_sent", format!("{name} sent"));
+            }
+            ReceiptState::Withdrawn { reason } => {
+                add(
+                    Some(receipt.created_at),
+                    "mail",
+                    "mail_withdrawn",
+                    format!("{name} withdrawn: {reason}"),
+                );
+            }
+            state => {
+                let text = format!("{name} queued, now {}", state.status());
+                add(Some(receipt.created_at), "mail", "mail_queued", text);
+            }
+        }
+    }
+    all.extend(noted(receipt.note.as_deref(), name).map(|entry| entry.of(id)));
+    all
+}
+
+/// The last action of a person on a row.
+fn noted(line: Option<&str>, thing: &str) -> Option<Entry> {
+    let noted = note::read(line?)?;
+    let what = noted.what.replacen(" it", &format!(" the {thing}"), 1);
+    Some(entry(
+        noted.at,
+        &noted.by,
+        "operator",
+        format!("{what}: {}", noted.why),
+    ))
+}
+
+/// The arrival of an event, and the last action on it.
+#[must_use]
+pub fn event(event: &StoredEvent) -> Vec<Entry> {
+    let kind = event.event_type.as_deref().unwrap_or("an unreadable event");
+    let text = match event.state {
+        EventState::Parked => format!("{kind} received, now parked"),
+        state => format!("{kind} received, now {state}"),
+    };
+    let mut all =
+        vec![entry(event.received_at, "intake", "delivery_received", text).of(&event.event_id)];
+    all.extend(noted(event.note.as_deref(), "event").map(|entry| entry.of(&event.event_id)));
+    all
+}
+
+/// A line of the log, as an entry: deliveries, duplicates and decisions.
+fn log_line(line: &LogLine) -> Option<Entry> {
+    let field = |name: &str| line.fields.get(name).and_then(Value::as_str);
+    let (function, outcome) = (field("function")?, field("outcome")?);
+    let (actor, what, text) = match (function, outcome) {
+        ("intake", "accepted") => (
+            "intake",
+            "delivery_received",
+            "delivery received".to_owned(),
+        ),
+        ("intake", "duplicate") => (
+            "intake",
+            "delivery_repeated",
+            "repeated delivery ignored".to_owned(),
+        ),
+        ("fulfillment", "duplicate") => ("till", "duplicate", "nothing left to do".to_owned()),
+        ("fulfillment", "applied" | "fulfilled" | "parked" | "retry") => {
+            let reason = field("reason").or(field("decision")).unwrap_or_default();
+            let text = format!("{outcome}: {reason}");
+            (
+                "till",
+                "decided",
+                text.trim_end_matches([' ', ':']).to_owned(),
+            )
+        }
+        _ => return None,
+    };
+    let id = field("event_id").or(field("subject")).map(str::to_owned);
+    Some(Entry {
+        id,
+        source: "log",
+        ..entry(line.at, actor, what, text)
+    })
+}
+
+/// Repetitions of one entry as one, with their number.
+fn squashed(all: Vec<Entry>) -> Vec<Entry> {
+    let mut kept: Vec<(Entry, usize)> = Vec::new();
+    for entry in all {
+        match kept.last_mut() {
+            Some((last, times))
+                if (last.what, &last.id, &last.text) == (entry.what, &entry.id, &entry.text)
+                    && entry.source == "log" =>
+            {
+                *times += 1;
+            }
+            _ => kept.push((entry, 1)),
+        }
+    }
+    let text = |(entry, times): (Entry, usize)| match times {
+        1 => entry,
+        times => Entry {
+            text: format!("{} ({times} times)", entry.text),
+            ..entry
+        },
+    };
+    kept.into_iter().map(text).collect()
+}

@@ -1,0 +1,217 @@
+//! `till event new`: a sample of every event type, changed, wrapped and signed as asked.
+
+pub mod list;
+pub mod sign;
+mod wrap;
+
+use crate::{
+    args::{NewArgs, Wrapping},
+    backend::Stack,
+    error::Error,
+    output::Answer,
+    terminal::Terminal,
+    time,
+};
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Value, json};
+
+/// The samples of a provider.
+///
+/// # Errors
+///
+/// For an unknown provider.
+pub fn of(provider: &str) -> Result<list::List, Error> {
+    match provider {
+        "flex" => Ok(list::FLEX),
+        "flint" => Ok(list::FLINT),
+        _ => {
+            Err(Error::usage(format!("no provider {provider:?}")).cured_by("It is flex or flint."))
+        }
+    }
+}
+
+/// The event types of a provider, each with its kind. A type of the kind `not_needed` has no effect.
+///
+/// # Errors
+///
+/// For an unknown provider.
+pub fn types(provider: &str) -> Result<Vec<(&'static str, &'static str)>, Error> {
+    match provider {
+        "flex" => Ok(flex::event_types().collect()),
+        "flint" => Ok(flint::event_types().collect()),
+        _ => of(provider).map(|_| Vec::new()),
+    }
+}
+
+/// The sample of a type.
+///
+/// # Errors
+///
+/// For an unknown type; the cure lists near ones.
+pub fn sample(provider: &str, event_type: &str) -> Result<Value, Error> {
+    let all = of(provider)?;
+    let found = all.iter().find(|(name, _)| *name == event_type);
+    let (_, text) = found.ok_or_else(|| {
+        let first = event_type.split('.').next().unwrap_or_default();
+        let near: Vec<&str> = all
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| name.starts_with(first))
+            .collect();
+        let cure = if near.is_empty() {
+            "till event new list".to_owned()
+        } else {
+            near.join(", ")
+        };
+        Error::usage(format!("no sample of {event_type:?}")).cured_by(cure)
+    })?;
+    serde_json::from_str(text)
+        .map_err(|_| Error::usage(format!("the sample {event_type} is not JSON")))
+}
+
+/// Changes of a sample.
+#[derive(Debug, Clone, Default)]
+pub struct Changes<'a> {
+    pub set: &'a [String],
+    pub at: Option<Timestamp>,
+    pub id: Option<&'a str>,
+}
+
+/// The sample with these changes. A path that the sample does not have is an error: a typing mistake would change nothing.
+///
+/// # Errors
+///
+/// For an unknown path.
+pub fn changed(provider: &str, mut event: Value, changes: &Changes<'_>) -> Result<Value, Error> {
+    let (id, at) = if provider == "flint" {
+        ("webhook_event_id", "created_at")
+    } else {
+        ("event_id", "event_dt")
+    };
+    if let Some(text) = changes.id {
+        put(&mut event, id, json!(text))?;
+    }
+    if let Some(time) = changes.at {
+        let value = if provider == "flint" {
+            json!(format!("{time:.0}"))
+        } else {
+            json!(time.as_second())
+        };
+        put(&mut event, at, value)?;
+    }
+    for change in changes.set {
+        let (path, value) = change
+            .split_once('=')
+            .ok_or_else(|| Error::usage(format!("{change:?} is not PATH=VALUE")))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
+        put(&mut event, path, value)?;
+    }
+    Ok(event)
+}
+
+fn put(event: &mut Value, path: &str, value: Value) -> Result<(), Error> {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    let place = event.pointer_mut(&pointer);
+    let place = place.ok_or_else(|| {
+        Error::usage(format!("the sample has no member {path}"))
+            .cured_by("Print it without --set first.")
+    })?;
+    *place = value;
+    Ok(())
+}
+
+/// The body as it is sent and signed.
+#[must_use]
+pub fn body(event: &Value) -> String {
+    serde_json::to_string_pretty(event).unwrap_or_default() + "\n"
+}
+
+/// `till event new`.
+///
+/// # Errors
+///
+/// For an unknown type, path or secret.
+pub fn command(
+    args: &NewArgs,
+    terminal: &dyn Terminal,
+    now: Timestamp,
+    stack: Option<&Stack>,
+) -> Result<Answer, Error> {
+    if args.event_type == "list" {
+        return names(&args.provider);
+    }
+    let function = list::FUNCTIONS
+        .iter()
+        .find(|(name, _)| *name == args.event_type);
+    if let Some((_, text)) = function {
+        let data: Value = serde_json::from_str(text).unwrap_or_default();
+        return Ok(Answer::new("till.sample/1", &data, (*text).to_owned())?.raw());
+    }
+    let zone = stack.map_or(TimeZone::UTC, |stack| stack.zone.clone());
+    let at = args
+        .at
+        .as_ref()
+        .map(|text| time::read(text, &zone, now))
+        .transpose()?;
+    let changes = Changes {
+        set: &args.set,
+        at,
+        id: args.id.as_deref(),
+    };
+    let event = changed(
+        &args.provider,
+        sample(&args.provider, &args.event_type)?,
+        &changes,
+    )?;
+    let body = body(&event);
+    let secret = if args.sign {
+        Some(secret(terminal, stack, &args.provider)?)
+    } else {
+        None
+    };
+    let headers = sign::headers(&args.provider, &event, &body, secret.as_deref(), now)?;
+    let data = match args.wrapping {
+        Wrapping::Raw if args.sign => {
+            json!({"headers": headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "body": body})
+        }
+        Wrapping::Raw => event,
+        Wrapping::ApiGateway => wrap::http(&args.provider, &headers, &body, now),
+        Wrapping::Rest => wrap::rest(&args.provider, &headers, &body),
+        Wrapping::Sqs => wrap::sqs(&args.provider, &event),
+    };
+    let text = if args.wrapping == Wrapping::Raw && !args.sign {
+        body
+    } else {
+        serde_json::to_string_pretty(&data).unwrap_or_default() + "\n"
+    };
+    Ok(Answer::new("till.sample/1", &data, text)?.raw())
+}
+
+fn names(provider: &str) -> Result<Answer, Error> {
+    let names: Vec<&str> = of(provider)?.iter().map(|(name, _)| *name).collect();
+    let text = names.join("\n") + "\n";
+    Ok(Answer::new("till.samples/1", &json!({"names": names}), text)?.raw())
+}
+
+/// The signing secret: that of the local stack, or typed. It is never an argument.
+fn secret(terminal: &dyn Terminal, stack: Option<&Stack>, provider: &str) -> Result<String, Error> {
+    let local = stack.filter(|stack| stack.local).and_then(|stack| {
+        let name = if provider == "flint" {
+            "flint_webhook_secret"
+        } else {
+            "webhook_secret"
+        };
+        stack.outputs.get(name).cloned()
+    });
+    let typed = || {
+        terminal
+            .ask_hidden("Signing secret (hidden):")
+            .unwrap_or_else(|| terminal.input())
+    };
+    let secret = local.unwrap_or_else(typed);
+    let secret = secret.trim();
+    if secret.is_empty() {
+        return Err(Error::usage("no signing secret").cured_by("Type it, or pipe it into stdin."));
+    }
+    Ok(secret.to_owned())
+}

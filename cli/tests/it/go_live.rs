@@ -1,0 +1,461 @@
+//! `doctor`, `setup`, `webhooks`, `checkout` and `line-items`.
+
+use crate::{
+    desk::{Desk, FakeTerminal},
+    read::busy,
+};
+use domain::ports::Events as _;
+use kit::{fakes::Hop, prelude::*};
+use till::{
+    backend::{Alarm, Function, LogLine, MailAccount, SecretText},
+    doctor,
+    error::Exit,
+};
+
+/// A healthy stack that serves Flex.
+fn healthy() -> Desk {
+    let mut desk = Desk::open();
+    desk.stack
+        .parameters
+        .insert("Provider".to_owned(), "flex".to_owned());
+    for (name, value) in [
+        ("MerchantAddress", "12 Wharf Street|Portland, ME 04101"),
+        ("SupportEmail", "support@harborandpine.com"),
+        ("ReceiptSender", "receipts@harborandpine.com"),
+    ] {
+        desk.stack
+            .parameters
+            .insert(name.to_owned(), value.to_owned());
+    }
+    let now = desk.bundle.world.now();
+    let line = |minutes: i64, fields: Value| LogLine {
+        at: now - SignedDuration::from_mins(minutes),
+        fields,
+    };
+    {
+        let mut services = desk.services();
+        services
+            .verified
+            .insert("harborandpine.com".to_owned(), true);
+        services.log = vec![
+            line(
+                40,
+                json!({"function": "reconcile", "outcome": "reconciled", "missing": 0}),
+            ),
+            line(4, json!({"function": "sweep", "outcome": "swept"})),
+            line(3, json!({"function": "intake", "outcome": "accepted"})),
+        ];
+        for path in ["checkout/sessions", "refunds", "subscriptions", "invoices"] {
+            services
+                .api
+                .insert(format!("GET /v1/{path}?limit=1"), (200, json!({})));
+        }
+        services.answers = 401;
+    }
+    desk
+}
+
+#[tokio::test]
+async fn a_healthy_stack_has_no_finding() {
+    let ended = healthy().till(&["doctor"]).await;
+    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    insta::assert_snapshot!("doctor_healthy", ended.text);
+}
+
+/// One way to provoke each check.
+fn provoke(desk: &mut Desk, check: &str) {
+    let log = |desk: &Desk, fields: Value| {
+        let at = desk.bundle.world.now() - SignedDuration::from_mins(2);
+        desk.services().log.push(LogLine { at, fields });
+    };
+    let alarm = |notifies: bool, state: &str| Alarm {
+        name: "ParkedAlarm".to_owned(),
+        state: state.to_owned(),
+        since: None,
+        notifies,
+    };
+    let account = |desk: &Desk, change: fn(&mut MailAccount)| {
+        let mut account = MailAccount {
+            production: true,
+            sending: true,
+            enforcement: "HEALTHY".to_owned(),
+            sent_last_day: 10.0,
+            most_a_day: 200.0,
+        };
+        change(&mut account);
+        desk.services().account = Some(account);
+    };
+    let secret = |desk: &Desk, name: &str, text: &Value| {
+        let secret = SecretText {
+            text: text.to_string(),
+            version: "v2".to_owned(),
+            changed_at: None,
+        };
+        desk.services().secrets.insert(name.to_owned(), secret);
+    };
+    match check {
+        "aws.credentials" => drop(desk.services().away.insert("STS")),
+        "stack.status" => "UPDATE_ROLLBACK_FAILED".clone_into(&mut desk.stack.status),
+        "stack.parameters" => drop(
+            desk.stack
+                .parameters
+                .insert("ReconcileDays".to_owned(), "0".to_owned()),
+        ),
+        "stack.version" => desk.stack.version = Some("0.0.1".to_owned()),
+        "function.flow" => drop(desk.services().paused.insert(Function::Receipts)),
+        "function.start" => log(
+            desk,
+            json!({"function": "intake", "outcome": "cannot_start", "reason": "the secret is empty"}),
+        ),
+        "alarms.topic" => drop(desk.stack.parameters.remove("AlarmTopicArn")),
+        "alarms.subscriber" => desk.services().subscriptions = (0, 1),
+        "alarms.on" => desk.services().alarms = vec![alarm(false, "OK")],
+        "alarms.ring" => desk.services().alarms = vec![alarm(true, "ALARM")],
+        "secret.webhook" => secret(
+            desk,
+            "FlexWebhookSecrets",
+            &json!({"webhook_secrets": ["whsec_!"]}),
+        ),
+        "secret.api-key" => secret(desk, "FlexApiKey", &json!({"api_key": "fsk_test_1"})),
+        "provider.reach" => drop(
+            desk.services()
+                .api
+                .insert("GET /v1/refunds?limit=1".to_owned(), (403, json!({}))),
+        ),
+        "webhook.url" => desk.services().answers = 404,
+        "webhook.arrives" => log(
+            desk,
+            json!({"function": "reconcile", "outcome": "reconciled", "missing": 3}),
+        ),
+        "webhook.verifies" => log(
+            desk,
+            json!({"function": "intake", "outcome": "refused", "reason": "no signature matches"}),
+        ),
+        "mail.sender" => desk.services().verified.clear(),
+        "mail.sandbox" => account(desk, |account| account.production = false),
+        "mail.enforcement" => account(desk, |account| {
+            "PROBATION".clone_into(&mut account.enforcement);
+        }),
+        "mail.quota" => account(desk, |account| account.sent_last_day = 190.0),
+        "work.letters" => {
+            desk.bundle
+                .world
+                .kept()
+                .give_up(Hop::Receipts, "{}".to_owned(), "in vain".to_owned());
+        }
+        "work.sweep" => desk
+            .services()
+            .log
+            .retain(|line| line.fields["function"] != json!("sweep")),
+        "work.reconcile" => desk
+            .services()
+            .log
+            .retain(|line| line.fields["function"] != json!("reconcile")),
+        other => panic!("{other} is not provoked"),
+    }
+}
+
+/// The checks of open work, which a busy stack provokes.
+const BUSY: [&str; 4] = ["work.parked", "work.mails", "work.late", "work.short"];
+
+#[tokio::test]
+async fn each_check_is_provoked_and_names_its_cure() {
+    let mut report = String::new();
+    for check in doctor::checks::<Desk>() {
+        if BUSY.contains(&check.id) {
+            continue;
+        }
+        let mut desk = healthy();
+        provoke(&mut desk, check.id);
+        let ended = desk.till(&["doctor", check.id]).await;
+        let lines = ended.data()["checks"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{}", ended.text));
+        let line = lines
+            .iter()
+            .find(|line| line["id"] == json!(check.id))
+            .unwrap();
+        let is_bad = ["fail", "warn"].contains(&line["status"].as_str().unwrap());
+        assert!(is_bad && line["cure"] != json!(""), "{line}");
+        report += &format!(
+            "{} {}\n  {}\n  Fix: {}\n",
+            line["id"].as_str().unwrap(),
+            line["status"].as_str().unwrap(),
+            line["says"].as_str().unwrap(),
+            line["cure"].as_str().unwrap()
+        );
+    }
+    insta::assert_snapshot!(
+        "doctor_provoked",
+        report.replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    );
+}
+
+#[tokio::test]
+async fn open_work_is_found_and_named() {
+    let desk = busy().await;
+    desk.bundle.world.kept().counters.insert(sku("BRACE-M"), 0);
+    desk.bundle.sell(30).await;
+    desk.bundle.drain().await;
+    desk.bundle.sell(31).await;
+    desk.bundle.world.pass(Duration::from_hours(5));
+    let ended = desk.till(&[&["doctor"], &BUSY[..]].concat()).await;
+    let lines = ended.data()["checks"].as_array().unwrap();
+    for check in BUSY {
+        let line = lines
+            .iter()
+            .find(|line| line["id"] == json!(check))
+            .unwrap();
+        assert!(
+            ["fail", "warn"].contains(&line["status"].as_str().unwrap()),
+            "{line}"
+        );
+    }
+    insta::assert_snapshot!("doctor_busy", ended.text);
+}
+
+#[tokio::test]
+async fn one_cause_appears_once() {
+    let mut desk = healthy();
+    provoke(&mut desk, "secret.webhook");
+    let ended = desk.till(&["doctor", "webhook"]).await;
+    assert_eq!(ended.exit, Exit::Attention);
+    insta::assert_snapshot!("doctor_cause", ended.text);
+    assert_eq!(desk.till(&["doctor", "nothing"]).await.exit, Exit::Usage);
+    let away = healthy();
+    away.services().away.insert("SES");
+    assert_eq!(
+        away.till(&["doctor", "mail"]).await.exit,
+        Exit::Unavailable,
+        "unknown is not wrong"
+    );
+}
+
+#[test]
+fn no_cure_names_a_command_that_there_is_not() {
+    let file = format!(
+        "{}/tests/it/snapshots/it__go_live__doctor_provoked.snap",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let snapshot = std::fs::read_to_string(file).unwrap();
+    let cli = <till::args::Cli as clap::CommandFactory>::command();
+    let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    for (place, _) in snapshot.match_indices("till ") {
+        let word = snapshot[place + 5..]
+            .split([' ', ',', '.', ')', ';', '\n'])
+            .next()
+            .unwrap();
+        assert!(
+            names.contains(&word) || ["is", "again"].contains(&word),
+            "{word}"
+        );
+    }
+}
+
+const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn typing(answers: &[&str]) -> FakeTerminal {
+    FakeTerminal {
+        interactive: true,
+        answers: std::sync::Mutex::new(answers.iter().map(|answer| (*answer).to_owned()).collect()),
+        ..FakeTerminal::default()
+    }
+}
+
+/// A stack as it is right after its deployment.
+fn deployed() -> Desk {
+    let desk = healthy();
+    desk.services().secrets.clear();
+    desk.services().answers = 200;
+    desk
+}
+
+#[tokio::test]
+async fn setup_asks_for_what_is_missing_and_goes_on_where_it_stopped() {
+    let desk = deployed();
+    let dry = desk.till(&["setup", "--dry-run"]).await;
+    assert_eq!(dry.exit, Exit::Attention);
+    assert!(desk.services().secrets.is_empty());
+    // Confirmed, then the key is typed, and the person stops at the secret.
+    let stopped = desk
+        .till_at(&typing(&["flex-live", "fsk_live1"]), &["setup"])
+        .await;
+    assert_eq!(stopped.exit, Exit::Attention);
+    insta::assert_snapshot!("setup_stopped", stopped.text);
+    assert!(desk.services().secrets.contains_key("FlexApiKey"));
+    let asked = typing(&["flex-live", NEW]);
+    let rest = desk.till_at(&asked, &["setup"]).await;
+    assert!(
+        desk.services().secrets["FlexWebhookSecrets"]
+            .text
+            .contains(NEW),
+        "{}",
+        rest.text
+    );
+    let said = asked.said.lock().unwrap().join("\n");
+    assert!(
+        said.contains("/webhooks/flex") && !said.contains(NEW),
+        "{said}"
+    );
+    let steps = rest.data()["steps"].as_array().unwrap();
+    assert_eq!(
+        steps[1]["done"],
+        json!(true),
+        "the key is not asked for again"
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_is_registered_where_the_api_does_it_and_its_secret_is_stored_unseen() {
+    let mut desk = deployed();
+    let answer = json!({"webhook": {"webhook_id": "fwh_1", "signing_secret": NEW}});
+    desk.services()
+        .api
+        .insert("POST /v1/webhooks".to_owned(), (200, answer));
+    let ended = desk.confirmed(&["webhooks", "create"]).await;
+    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    assert!(!ended.text.contains(NEW) && ended.text.contains("fwh_1"));
+    assert!(
+        desk.services().secrets["FlexWebhookSecrets"]
+            .text
+            .contains(NEW)
+    );
+    desk.services().api.clear();
+    let by_hand = desk.confirmed(&["webhooks", "create"]).await;
+    assert_eq!(by_hand.exit, Exit::Failed);
+    assert!(by_hand.text.contains("Events   all"), "{}", by_hand.text);
+    desk.stack
+        .parameters
+        .insert("Provider".to_owned(), "flint".to_owned());
+    let answer = json!({"id": "whe_1", "secret": NEW});
+    desk.services()
+        .api
+        .insert("POST /v1/webhook-endpoints".to_owned(), (201, answer));
+    let list = json!({"data": [{"id": "whe_1", "url": "https://old.example/hook", "enabled": false, "secret": NEW}]});
+    desk.services()
+        .api
+        .insert("GET /v1/webhook-endpoints".to_owned(), (200, list));
+    desk.services().api.insert(
+        "DELETE /v1/webhook-endpoints/whe_1".to_owned(),
+        (204, Value::Null),
+    );
+    let flint = desk
+        .confirmed(&["webhooks", "create", "--provider", "flint"])
+        .await;
+    assert_eq!(flint.exit, Exit::Done, "{}", flint.text);
+    let listed = desk.till(&["webhooks", "list"]).await;
+    assert!(
+        listed
+            .text
+            .contains("whe_1  https://old.example/hook  disabled")
+            && !listed.text.contains(NEW)
+    );
+    let deleted = desk
+        .confirmed(&["webhooks", "delete", "whe_1", "--provider", "flint"])
+        .await;
+    assert_eq!(deleted.exit, Exit::Done, "{}", deleted.text);
+    assert_eq!(
+        desk.confirmed(&["webhooks", "delete", "whe_2", "--provider", "flint"])
+            .await
+            .exit,
+        Exit::NotFound
+    );
+}
+
+#[tokio::test]
+async fn a_signed_event_without_effect_proves_url_and_secret() {
+    let desk = healthy();
+    desk.services().answers = 200;
+    // Nothing stores it: another stack answers under this URL.
+    let ended = desk.till(&["webhooks", "test"]).await;
+    assert_eq!(ended.exit, Exit::Failed);
+    assert!(ended.text.contains("another stack"), "{}", ended.text);
+    let (url, headers, body) = desk.services().posted.last().unwrap().clone();
+    assert!(url.ends_with("/webhooks/flex"));
+    // What was posted verifies, is stored and needs nothing.
+    let header = |name: &str| {
+        headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let incoming = intake::request::Incoming {
+        method: "POST",
+        provider: "flex",
+        header: &header,
+        body: &body,
+    };
+    let answer = desk.bundle.intake.take(&incoming).await;
+    assert_eq!(answer.reply().status, 200);
+    let id = EventId::new(ended.data()["event_id"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        desk.bundle.world.event(&id).await.unwrap().unwrap().state,
+        NotNeeded
+    );
+    let stored = desk.till(&["webhooks", "test"]).await;
+    assert_eq!(stored.exit, Exit::Done, "{}", stored.text);
+    insta::assert_snapshot!("webhook_test", stored.text);
+    desk.services().answers = 401;
+    assert_eq!(desk.till(&["webhooks", "test"]).await.exit, Exit::Failed);
+}
+
+#[tokio::test]
+async fn the_needed_types_are_listed_one_a_line() {
+    let desk = healthy();
+    let needed = desk.till(&["webhooks", "types"]).await.text;
+    let all = desk.till(&["webhooks", "types", "--all"]).await.text;
+    assert!(
+        needed
+            .lines()
+            .any(|line| line == "checkout.session.completed")
+    );
+    assert!(all.lines().count() > needed.lines().count());
+    let shown = desk.till(&["webhooks", "show"]).await;
+    insta::assert_snapshot!("webhooks_show", shown.text);
+    assert_eq!(desk.till(&["webhooks", "list"]).await.exit, Exit::Usage);
+}
+
+#[tokio::test]
+async fn a_checkout_is_made_in_test_mode_only_and_its_items_are_shown() {
+    assert_eq!(
+        healthy()
+            .till(&["checkout", "create", "--price", "fprice_1"])
+            .await
+            .exit,
+        Exit::Usage
+    );
+    let desk = Desk::open().in_test_mode();
+    let session = json!({"checkout_session": {"checkout_session_id": "fcs_9", "redirect_url": "https://checkout.withflex.com/pay/c/fcs_9"}});
+    desk.services()
+        .api
+        .insert("POST /v1/checkout/sessions".to_owned(), (200, session));
+    let created = desk
+        .till(&[
+            "checkout",
+            "create",
+            "--price",
+            "fprice_1",
+            "--reference",
+            "1047",
+        ])
+        .await;
+    assert_eq!(created.exit, Exit::Done, "{}", created.text);
+    insta::assert_snapshot!("checkout", created.text);
+    let body = desk.services().called.last().unwrap().body.clone().unwrap();
+    assert_eq!(
+        body["checkout_session"]["client_reference_id"],
+        json!("1047")
+    );
+    let items = json!({"line_items": purchase(1).line_items});
+    desk.services().api.insert(
+        "GET /v1/checkout/sessions/fcs_9/line_items".to_owned(),
+        (200, items),
+    );
+    let shown = desk.till(&["line-items", "fcs_9"]).await;
+    insta::assert_snapshot!("line_items", shown.text);
+    assert_eq!(
+        desk.till(&["line-items", "fcs_10"]).await.exit,
+        Exit::NotFound
+    );
+    assert_eq!(desk.till(&["line-items", "../x"]).await.exit, Exit::Usage);
+}

@@ -1,0 +1,20 @@
+//! `till` over the world in memory: every command, as text and as JSON.
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::format_push_string,
+    reason = "tests, and a desk that every module uses"
+)]
+
+mod binary;
+mod canary;
+mod danger;
+mod desk;
+mod develop;
+mod go_live;
+mod operations;
+mod order;
+mod read;
+mod write;

@@ -1,0 +1,91 @@
+//! The ports that only operators use: stock counts, searches for orders, and corrections of an order.
+
+use crate::{
+    ports::{Changed, OrderPage, StockRow},
+    sale::{
+        mapping::{Grant, MappingKey},
+        order::Order,
+        stock::Movement,
+    },
+    values::{
+        ids::{OrderId, Sku},
+        outcome::RetryableError,
+    },
+};
+
+/// A counter of the Stock table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    pub sku: Sku,
+    /// `None` for a SKU that is marked as not counted, or that only an alarm has named.
+    pub on_hand: Option<i64>,
+    pub untracked: bool,
+}
+
+/// One page of the counters, in no meaningful order. An empty page may not be the last one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CounterPage {
+    pub counters: Vec<Counter>,
+    /// The start of the next page; `None` at the end of the table.
+    pub next: Option<StockRow>,
+}
+
+/// The new content of a mapping row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MapTo {
+    /// The SKU that is counted.
+    pub sku: Option<Sku>,
+    /// True if nothing is counted.
+    pub untracked: bool,
+    /// The access that each unit gives.
+    pub grants: Option<Grant>,
+}
+
+/// The operators' actions on the Stock table.
+pub trait StockAdmin: Send + Sync {
+    /// Reads a bounded number of rows, movements included, and returns the counters among them.
+    fn counter_page(
+        &self,
+        after: Option<&StockRow>,
+    ) -> impl Future<Output = Result<CounterPage, RetryableError>> + Send;
+    /// The movements of a SKU, strongly consistent, `most` at most, in the order of their orders' ids.
+    fn movements(
+        &self,
+        sku: &Sku,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Movement>, RetryableError>> + Send;
+    /// Sets a counter if it is still as read; `None` for a SKU without a counter.
+    fn set_counter(
+        &self,
+        sku: &Sku,
+        seen: Option<i64>,
+        on_hand: i64,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    /// Replaces the mapping row of a product or a price.
+    fn put_mapping(
+        &self,
+        of: &MappingKey,
+        to: &MapTo,
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
+}
+
+/// The operators' searches for orders, and the corrections of one.
+pub trait OrderSearch: Send + Sync {
+    /// The orders under a merchant's reference, paid or not, by an index that may lag behind the table; `most` at most.
+    fn orders_under(
+        &self,
+        reference: &str,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<OrderId>, RetryableError>> + Send;
+    /// Reads a bounded number of orders, after the order `after`, in no meaningful order.
+    fn order_page(
+        &self,
+        after: Option<&OrderId>,
+    ) -> impl Future<Output = Result<OrderPage, RetryableError>> + Send;
+    /// Replaces the address of an order, guarded by the version that was read.
+    fn correct_address(
+        &self,
+        seen: &Order,
+        email: &str,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+}

@@ -1,0 +1,128 @@
+//! The operators' ports on stock and orders.
+
+use super::World;
+use domain::{
+    ports::{
+        Changed, OrderPage, StockRow,
+        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin},
+    },
+    sale::{
+        mapping::{MappingKey, MappingRow},
+        order::Order,
+        stock::Movement,
+    },
+    values::{
+        ids::{OrderId, Sku},
+        outcome::RetryableError,
+    },
+};
+
+/// The rows of a page: few, so that tests turn pages.
+const ROWS_A_PAGE: usize = 3;
+
+impl StockAdmin for World {
+    async fn counter_page(&self, after: Option<&StockRow>) -> Result<CounterPage, RetryableError> {
+        self.look_up("stock_desk.counter_page", |kept| {
+            let rows = kept.counters.iter();
+            let rows = rows.filter(|(sku, _)| after.is_none_or(|at| sku.as_str() > &*at.sku));
+            let counters: Vec<Counter> = rows
+                .take(ROWS_A_PAGE)
+                .map(|(sku, on_hand)| Counter {
+                    sku: sku.clone(),
+                    on_hand: Some(*on_hand),
+                    untracked: false,
+                })
+                .collect();
+            let last = counters.last().filter(|_| counters.len() == ROWS_A_PAGE);
+            let next = last.map(|counter| StockRow {
+                sku: counter.sku.to_string(),
+                entry: "counter".to_owned(),
+            });
+            CounterPage { counters, next }
+        })
+        .await
+    }
+
+    async fn movements(&self, sku: &Sku, most: usize) -> Result<Vec<Movement>, RetryableError> {
+        self.look_up("stock_desk.movements", |kept| {
+            let rows = kept.movements.values();
+            let of_sku = rows.filter(|movement| movement.sku == *sku);
+            of_sku.take(most).cloned().collect()
+        })
+        .await
+    }
+
+    async fn set_counter(
+        &self,
+        sku: &Sku,
+        seen: Option<i64>,
+        on_hand: i64,
+    ) -> Result<Changed, RetryableError> {
+        self.repeatable("stock_desk.set_counter", |kept| {
+            if kept.counters.get(sku).copied() != seen {
+                return Changed::Raced;
+            }
+            kept.counters.insert(sku.clone(), on_hand);
+            Changed::Now
+        })
+        .await
+    }
+
+    async fn put_mapping(&self, of: &MappingKey, to: &MapTo) -> Result<(), RetryableError> {
+        self.repeatable("stock_desk.put_mapping", |kept| {
+            let to = to.clone();
+            let row = MappingRow {
+                maps_to: to.sku,
+                untracked: to.untracked,
+                grants: to.grants,
+                ..MappingRow::default()
+            };
+            kept.mapping.insert(of.clone(), row);
+        })
+        .await
+    }
+}
+
+impl OrderSearch for World {
+    async fn orders_under(
+        &self,
+        reference: &str,
+        most: usize,
+    ) -> Result<Vec<OrderId>, RetryableError> {
+        self.look_up("order_desk.orders_under", |kept| {
+            let rows = kept.orders.values();
+            let under =
+                rows.filter(|order| order.client_reference_id.as_deref() == Some(reference));
+            under
+                .take(most)
+                .map(|order| order.order_id.clone())
+                .collect()
+        })
+        .await
+    }
+
+    async fn order_page(&self, after: Option<&OrderId>) -> Result<OrderPage, RetryableError> {
+        self.look_up("order_desk.order_page", |kept| {
+            let rows = kept.orders.values();
+            let rows = rows.filter(|order| after.is_none_or(|after| order.order_id > *after));
+            let orders: Vec<Order> = rows.take(ROWS_A_PAGE).cloned().collect();
+            let last = orders.last().filter(|_| orders.len() == ROWS_A_PAGE);
+            let next = last.map(|order| order.order_id.clone());
+            OrderPage { orders, next }
+        })
+        .await
+    }
+
+    async fn correct_address(&self, seen: &Order, email: &str) -> Result<Changed, RetryableError> {
+        self.repeatable("order_desk.correct_address", |kept| {
+            let order = kept.orders.get_mut(&seen.order_id);
+            let Some(order) = order.filter(|order| order.version == seen.version) else {
+                return Changed::Raced;
+            };
+            order.version += 1;
+            order.customer.email = Some(email.to_owned());
+            Changed::Now
+        })
+        .await
+    }
+}
