@@ -158,7 +158,10 @@ def mend_concurrency(endpoint):
     AWS converts it."""
     path = "/2015-03-31/event-source-mappings"
     for mapping in event_source_mappings(endpoint):
-        limit = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+        scaling = mapping.get("ScalingConfig")
+        if not scaling:  # a stream's mapping
+            continue
+        limit = int(scaling["MaximumConcurrency"])
         request(
             endpoint,
             "lambda",
