@@ -2,11 +2,15 @@
 //! the deployed stack.
 
 use announcements::Call;
-use domain::ports::{AnnouncementAdmin as _, Events as _};
+use domain::{
+    announcement::{Batch, Cause, MOST_ENTRY_BYTES, Published, State, personal::Contact},
+    ports::{AnnouncementAdmin as _, Events as _},
+};
 use kit::{
     announcing::{announcer_over, counted},
     fakes::{Call as PortCall, Fate, Turn},
     prelude::*,
+    subscriber::Subscriber,
 };
 use operator::{
     announce::{Bounds, announce},
@@ -253,6 +257,35 @@ async fn an_entry_that_the_bus_refuses_and_a_row_that_cannot_be_read_keep_no_oth
 }
 
 #[tokio::test]
+async fn an_order_of_very_many_lines_is_announced_without_them() {
+    let mut order = sold().await.order(1);
+    let cause = Cause {
+        at: order.placed_at,
+        provider: None,
+        event_id: None,
+    };
+    for (lines, kept) in [(300, true), (1_500, false)] {
+        order.lines = order.lines.iter().cycle().take(lines).cloned().collect();
+        let announced = domain::announcement::order::changed(None, &order, cause);
+        let batch = Batch::new(&announced, order.placed_at).unwrap();
+        let [announcement] = &batch.announcements[..] else {
+            panic!("{batch:?}")
+        };
+        let State::Order(summary) = &announcement.state else {
+            panic!("{announcement:?}")
+        };
+        assert_eq!(summary.lines.is_some(), kept, "{lines}");
+        assert_eq!(summary.amounts.received, order.paid());
+        let published = Published {
+            announcement: announcement.clone(),
+            mode: Mode::Live,
+            contact: Contact::of(&order),
+        };
+        assert!(published.entry().unwrap().detail.len() < MOST_ENTRY_BYTES);
+    }
+}
+
+#[tokio::test]
 async fn a_count_by_hand_is_announced_and_a_low_counter_once_until_it_rises() {
     let bundle = open_shop(OnUnknown::Hold);
     let announcer = announcer_over(&bundle.world);
@@ -345,44 +378,10 @@ async fn announcements_since_a_time_are_published_again_with_their_ids_and_a_dry
     assert_eq!(page.batches.len(), 2);
 }
 
-/// A queue that gets everything of the stack's bus.
-async fn subscribed(play: &Play) -> (aws_sdk_sqs::Client, String) {
-    let config = play.stack.config().await;
-    let (sqs, bus) = (
-        aws_sdk_sqs::Client::new(&config),
-        aws_sdk_eventbridge::Client::new(&config),
-    );
-    let name = format!("announced-{}", number());
-    let queue = sqs.create_queue().queue_name(&name).send().await.unwrap();
-    let url = queue.queue_url.unwrap();
-    let name_of_arn = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
-    let get = sqs.get_queue_attributes().queue_url(&url);
-    let got = get
-        .attribute_names(name_of_arn.clone())
-        .send()
-        .await
-        .unwrap();
-    let arn = got.attributes.unwrap()[&name_of_arn].clone();
-    let rule = bus
-        .put_rule()
-        .name(&name)
-        .event_bus_name(&play.stack.event_bus);
-    let rule = rule.event_pattern(r#"{"source": ["fulfillment"]}"#);
-    rule.send().await.unwrap();
-    let target = aws_sdk_eventbridge::types::Target::builder();
-    let target = target.id("queue").arn(arn).build().unwrap();
-    let targets = bus
-        .put_targets()
-        .rule(&name)
-        .event_bus_name(&play.stack.event_bus);
-    targets.targets(target).send().await.unwrap();
-    (sqs, url)
-}
-
 #[tokio::test]
 async fn on_the_deployed_stack_a_sale_and_a_count_by_hand_reach_a_rule_of_the_bus() {
     let play = play().await;
-    let (sqs, url) = subscribed(&play).await;
+    let mut subscriber = Subscriber::of(&play).await.unwrap();
     let purchase = Purchase::numbered(number());
     let order_id = purchase.order_id().to_owned();
     play.sell(&purchase).await.unwrap();
@@ -400,27 +399,13 @@ async fn on_the_deployed_stack_a_sale_and_a_count_by_hand_reach_a_rule_of_the_bu
         format!("{order_id}-order/3/receipt.sent"),
         format!("{counted}/1/stock.moved"),
     ]);
-    let told = std::cell::RefCell::new(BTreeMap::new());
-    let all = async || {
-        let receive = sqs.receive_message().queue_url(&url);
-        let got = receive
-            .max_number_of_messages(10)
-            .wait_time_seconds(1)
-            .send();
-        for message in got.await.unwrap().messages.unwrap_or_default() {
-            let event: Value = serde_json::from_str(&message.body.unwrap()).unwrap();
-            let id = event["detail"]["id"].as_str().unwrap().to_owned();
-            told.borrow_mut().insert(id, event);
-        }
-        let told = told.borrow();
-        let is_there = wanted.iter().all(|id| told.contains_key(id));
-        Ok(is_there.then_some(()))
-    };
     // By the streams alone.
-    until("the announcements", Duration::from_mins(1), all)
-        .await
-        .unwrap();
-    let paid = told.borrow()[&format!("{order_id}/1/order.paid")].clone();
+    let deadline = Timestamp::now() + Duration::from_mins(1);
+    while !wanted.iter().all(|id| subscriber.told.contains_key(id)) {
+        assert!(Timestamp::now() < deadline, "{:?}", subscriber.told.keys());
+        subscriber.receive().await.unwrap();
+    }
+    let paid = &subscriber.told[&format!("{order_id}/1/order.paid")];
     assert_eq!(paid["source"], "fulfillment");
     assert_eq!(paid["detail-type"], "order.paid");
     assert!(paid["detail"]["contact"]["email"].is_string());

@@ -23,6 +23,7 @@ pub mod sqs;
 pub mod stack;
 pub mod stand_in;
 pub mod story;
+pub mod subscriber;
 pub mod sweeping;
 
 /// Flex's name.

@@ -2,11 +2,12 @@
 //! sale; then an order of the second provider. Checks each of its claims, and fails if one is false.
 
 mod after;
+mod announced;
 mod flint;
 
 use domain::ports::Receipts as _;
 use kit::prelude::*;
-use kit::{play::PlayError, signed::signed_request};
+use kit::{play::PlayError, signed::signed_request, subscriber::Subscriber};
 use std::{
     cell::Cell,
     fs,
@@ -83,6 +84,7 @@ impl Story {
 
     async fn play(&self) -> Result<(), DemoError> {
         let play = Play::on_named_stack().await?;
+        let mut subscriber = Subscriber::of(&play).await?;
         let purchase = Purchase::sample();
         play.sell(&purchase).await?;
         for (sku, count, _) in SHELVES {
@@ -108,6 +110,8 @@ impl Story {
         self.twin(&play, &purchase, &seen).await?;
         self.after_the_sale(&play, &purchase).await?;
         self.order_at_flint(&play).await?;
+        self.announcements(&play, &purchase, &mut subscriber)
+            .await?;
         self.sum_up(&play, &purchase).await
     }
 
