@@ -26,6 +26,9 @@ NOTHING = {"Ref": "AWS::NoValue"}
 EXPANDED = {
     "AWS::Serverless::Function": ["AWS::Lambda::Function"],
     "Event SQS": ["AWS::Lambda::EventSourceMapping"],
+    "Event DynamoDB": ["AWS::Lambda::EventSourceMapping"],
+    # Only with AnnouncementSchemas=on, which needs rights beyond this policy: docs/parameters.md.
+    "AWS::Serverless::Application": [],
     "Event ScheduleV2": ["AWS::Scheduler::Schedule"],
     "EventInvokeConfig": ["AWS::Lambda::EventInvokeConfig"],
 }
@@ -48,6 +51,10 @@ NEVER_CALLED = {
     "iam:*GroupPolicy": "the stack has no groups",
     "iam:*PermissionsBoundary": "no boundary; add both if your account demands one",
     "iam:UpdateRoleDescription": "no role has a description",
+    "events:PutPermission": "the event bus has no policy",
+    "events:RemovePermission": "the event bus has no policy",
+    "kms:GenerateDataKeyWithoutPlaintext": "the event bus and its archive have no key",
+    "kms:ReEncrypt*": "the event bus and its archive have no key",
     "dynamodb:*Replica": "tables are in one region",
     "dynamodb:BatchWriteItem": "for replicas only",
     "dynamodb:DeleteItem": "for replicas only",
@@ -220,6 +227,7 @@ class Resolver:
         "AWS::SecretsManager::Secret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:{}-a1B2c3",
         "AWS::Logs::LogGroup": "arn:aws:logs:us-east-1:123456789012:log-group:{}:*",
         "AWS::IAM::Role": "arn:aws:iam::123456789012:role/{}",
+        "AWS::Events::EventBus": "arn:aws:events:us-east-1:123456789012:event-bus/{}",
         "AWS::CloudWatch::Alarm": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:{}",
         "AWS::KMS::Key": "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     }
@@ -231,6 +239,7 @@ class Resolver:
         "AWS::SecretsManager::Secret": "secretsmanager:CreateSecret",
         "AWS::Logs::LogGroup": "logs:CreateLogGroup",
         "AWS::IAM::Role": "iam:CreateRole",
+        "AWS::Events::EventBus": "events:CreateEventBus",
         "AWS::CloudWatch::Alarm": "cloudwatch:PutMetricAlarm",
     }
     # The properties that name a resource. Without one, CloudFormation makes a name.
@@ -257,7 +266,8 @@ class Resolver:
             if key == "Ref":
                 return self.named(inner)
             if key == "Fn::GetAtt":
-                return self.arn(inner[0] if isinstance(inner, list) else inner.split(".")[0])
+                name, attribute = inner if isinstance(inner, list) else inner.split(".")[:2]
+                return self.arn(name) + ("/stream/2026-01-01" if attribute == "StreamArn" else "")
             if key == "Fn::Sub":
                 return self.substituted(inner)
             if key == "Fn::If":
