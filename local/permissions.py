@@ -29,6 +29,7 @@ UNUSED = {
 }
 
 POLLING = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+STREAMING = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 LOGGING = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
@@ -105,7 +106,8 @@ def needs(endpoint, roles):
     found = set()
     for mapping in aws.event_source_mappings(endpoint):
         role = aws.function(endpoint, mapping["FunctionArn"])["Role"].rsplit("/", 1)[-1]
-        found |= {(role, action, mapping["EventSourceArn"]) for action in POLLING}
+        actions = STREAMING if "/stream/" in mapping["EventSourceArn"] else POLLING
+        found |= {(role, action, mapping["EventSourceArn"]) for action in actions}
     for logical, (kind, physical) in roles.resources.items():
         if kind == "AWS::Lambda::Function":
             configuration = aws.function(endpoint, physical)

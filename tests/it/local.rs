@@ -139,6 +139,7 @@ async fn each_deployed_function_answers_its_sample_under_the_runtime_emulator() 
         ("FeedbackFunction", no_failures()),
         ("SweepFunction", Value::Null),
         ("ReconcileFunction", Value::Null),
+        ("AnnouncementsFunction", Value::Null),
     ] {
         let Invoked {
             succeeded,
