@@ -317,6 +317,7 @@ on_both! {
     a_receipt_that_is_there_already_refuses_all,
     of_many_commits_of_one_order_exactly_one_is_done,
     a_commit_on_a_changed_world_writes_nothing,
+    an_order_whose_customer_is_erased_meanwhile_is_decided_again,
     the_last_pieces_go_to_whoever_is_first_and_never_below_zero,
     a_movement_is_never_made_twice,
     reserved_units_are_sold_or_go_back_once,
@@ -1015,6 +1016,24 @@ async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
     assert_eq!(on.receipt(&commit.receipts[0].receipt_id).await, None);
     let stock_levels = shelves_of(on, &commit, &skus).await;
     assert!(stock_levels.iter().all(|level| level.moved.is_none()));
+}
+
+async fn an_order_whose_customer_is_erased_meanwhile_is_decided_again(on: &impl On) {
+    let event = recorded(on).await;
+    let customer_id = CustomerId::new(unique("fcus")).unwrap();
+    let mut sale = sale(&[]);
+    sale.customer.customer_id = Some(customer_id.clone());
+    let commit = decided(on.commits(), &event, &sale).await;
+    assert_eq!(commit.unless_erased.as_ref(), Some(&customer_id));
+    // The erasure has read the orders, and this one is not among them.
+    let nobody = Contact::new(customer_id);
+    let erased = on.entitlements().erase_contact(&nobody).await;
+    assert_eq!(erased, Ok(Changed::Now));
+    assert_eq!(on.commit(&commit).await, Committed::Raced);
+    assert_eq!(on.order(&sale.order_id).await, None);
+    let again = decided(on.commits(), &event, &sale).await;
+    assert!(order_of(&again).is_erased && again.unless_erased.is_none());
+    assert_eq!(on.commit(&again).await, Committed::Now);
 }
 
 async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl On) {

@@ -143,6 +143,10 @@ impl Store {
             let report = stock::report(&tables.stock, uncounted, event_id)?;
             rows.push(TransactWriteItem::builder().update(report).build());
         }
+        for id in &commit.unless_erased {
+            let check = entitlements::not_erased(&tables.entitlements, id)?;
+            rows.push(TransactWriteItem::builder().condition_check(check).build());
+        }
         rows.extend(self.announce(commit.announced.as_ref())?);
         rows.push(if commit.ends {
             let event = events::committed(&tables.events, event_id, &commit.outbox())?;

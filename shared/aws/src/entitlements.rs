@@ -7,12 +7,12 @@
 //! entitlement.
 
 use crate::{
-    failure::classified,
+    failure::{classified, unbuildable},
     guard::guarded,
-    row::{self, Attributes, Key, number, text},
+    row::{self, Attributes, Key, attributes, number, text},
     store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::types::{AttributeValue, Put};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put};
 use domain::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
     fulfillment::read_set::{ReadSet, Snapshot},
@@ -225,6 +225,17 @@ pub(crate) fn put(table: &str, entitlement: &Entitlement) -> Result<Put, Retryab
         row::item(TABLE, entitlement)?,
         entitlement.version,
     )
+}
+
+/// The check that a customer is not erased.
+pub(crate) fn not_erased(table: &str, id: &CustomerId) -> Result<ConditionCheck, RetryableError> {
+    ConditionCheck::builder()
+        .table_name(table)
+        .set_key(Some(attributes(contact_key(id))))
+        .condition_expression("attribute_not_exists(erased) OR erased = :no")
+        .expression_attribute_values(":no", AttributeValue::Bool(false))
+        .build()
+        .map_err(|error| unbuildable(&error))
 }
 
 /// The action that writes a contact.

@@ -102,7 +102,7 @@ pub enum Settlement {
 /// The Events table.
 pub trait Events: Send + Sync {
     /// Stores an event unless its id is stored already, by one conditional write. A parked one has its announcement
-    /// written with it ([`announcement::event::recorded`]).
+    /// written with it ([`crate::announcement::event::recorded`]).
     fn record(
         &self,
         event: &StoredEvent,

@@ -323,11 +323,16 @@ impl Tables {
             && follow(&self.subscription_rows, &commit.charged)
             && follow(&self.entitlements, &commit.entitlements)
             && follow(&self.contacts, &commit.contact)
+            && !commit.unless_erased.iter().any(|id| self.is_erased(id))
             && follow(&self.resources, &commit.resources)
             && commit.receipts.iter().all(is_new)
             && commit.uncounted.iter().all(|what| self.reports(what))
             && commit.deductions.iter().all(|take| self.deducts(take))
             && commit.restocks.iter().all(|back| self.restocks(back))
+    }
+
+    fn is_erased(&self, id: &CustomerId) -> bool {
+        self.contacts.get(id).is_some_and(|contact| contact.erased)
     }
 
     fn reports(&self, uncounted: &Uncounted) -> bool {

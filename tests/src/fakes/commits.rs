@@ -310,6 +310,7 @@ fn rows_of(commit: &Commit) -> usize {
         + commit.charged.len()
         + commit.entitlements.len()
         + commit.contact.iter().count()
+        + commit.unless_erased.iter().count()
         + commit.receipts.len()
         + commit.uncounted.len()
         + commit.announced.iter().count()

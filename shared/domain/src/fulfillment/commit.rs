@@ -14,6 +14,7 @@ use crate::sale::payment::Link;
 use crate::sale::stock::Deduction;
 use crate::sale::stock::Restock;
 use crate::sale::stock::Uncounted;
+use crate::values::ids::CustomerId;
 use crate::values::ids::EventId;
 use crate::values::ids::ReceiptId;
 use std::fmt;
@@ -39,6 +40,8 @@ pub struct Commit {
     /// The access that follows from the subscription.
     pub entitlements: Vec<Entitlement>,
     pub contact: Option<Contact>,
+    /// The customer who must not have been erased meanwhile: an erasure that has read the orders misses a new one.
+    pub unless_erased: Option<CustomerId>,
     pub receipts: Vec<Receipt>,
     /// Rows that mirror other things of the provider.
     pub resources: Vec<Resource>,
@@ -68,6 +71,7 @@ impl Commit {
             charged: Vec::new(),
             entitlements: Vec::new(),
             contact: None,
+            unless_erased: None,
             receipts: Vec::new(),
             resources: Vec::new(),
             deductions: Vec::new(),

@@ -474,6 +474,10 @@ fn to_write(case: &Case<'_>, mut commit: Box<Commit>) -> Result<Box<Commit>, Sto
     if let Some(order) = &mut commit.order {
         case.policy.bundle.clone_into(&mut order.bundle);
         commit.alerts = Alerts::between(rows.order.as_ref(), order);
+        // A commit writes the contact's row, or checks it.
+        let has_data = order.version == 1 && !order.is_erased && commit.contact.is_none();
+        let customer_id = order.customer.customer_id.clone();
+        commit.unless_erased = customer_id.filter(|_| has_data);
     }
     for receipt in &mut commit.receipts {
         receipt.provider = Some(case.event.provider.clone());
