@@ -143,7 +143,7 @@ impl Store {
             let report = stock::report(&tables.stock, uncounted, event_id)?;
             rows.push(TransactWriteItem::builder().update(report).build());
         }
-        for id in &commit.unless_erased {
+        if let Some(id) = &commit.unless_erased {
             let check = entitlements::not_erased(&tables.entitlements, id)?;
             rows.push(TransactWriteItem::builder().condition_check(check).build());
         }
