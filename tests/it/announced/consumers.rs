@@ -198,7 +198,7 @@ async fn the_examples_get_their_announcements_on_the_deployed_stack() {
     let warehouse = Warehouse::starts(&play.stack, &outputs["OrdersQueueUrl"]);
     let config = play.stack.config().await;
     let secrets = aws_sdk_secretsmanager::Client::new(&config);
-    // The emulator puts punctuation into a generated secret even if told not to.
+    // The emulator puts punctuation into a generated secret, although the template excludes it.
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let put = secrets.put_secret_value();
     let put = put
