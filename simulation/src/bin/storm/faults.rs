@@ -8,13 +8,14 @@ use serde_json::Map;
 use std::{fs, io, path::Path};
 
 /// Every operation that a function calls, by the name of its service.
-const OPERATIONS: [(&str, &str); 11] = [
+const OPERATIONS: [(&str, &str); 12] = [
     ("dynamodb", "BatchGetItem"),
     ("dynamodb", "GetItem"),
     ("dynamodb", "PutItem"),
     ("dynamodb", "Query"),
     ("dynamodb", "TransactWriteItems"),
     ("dynamodb", "UpdateItem"),
+    ("events", "PutEvents"),
     ("secretsmanager", "GetSecretValue"),
     ("ses", "SendRawEmail"),
     ("sqs", "ChangeMessageVisibility"),
