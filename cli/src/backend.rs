@@ -14,7 +14,7 @@ use domain::{
     ports::{
         AnnouncementAdmin, Answering, Backlogs, Commits, DeadLetters, EntitlementAdmin,
         Entitlements, EventAdmin, Events, OpenRows, OrderAdmin, Orders, Queue, ReceiptAdmin,
-        Receipts, ResourceAdmin, ResourceLists, Shortfalls, Suppressions,
+        Receipts, ResourceAdmin, ResourceLists, Shortfalls, StockLevels, Suppressions,
         admin::{OrderSearch, StockAdmin},
     },
     upkeep::sweep::ReceiptBacklog,
@@ -43,6 +43,7 @@ pub trait Store:
     + ResourceAdmin
     + Shortfalls
     + StockAdmin
+    + StockLevels
     + Suppressions
     + Queue<FulfillmentJob>
     + Queue<ReceiptJob>
@@ -67,6 +68,8 @@ impl<
         + ResourceAdmin
         + Shortfalls
         + StockAdmin
+        + StockLevels
+        + StockLevels
         + Suppressions
         + Queue<FulfillmentJob>
         + Queue<ReceiptJob>,

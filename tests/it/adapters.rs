@@ -415,36 +415,7 @@ async fn a_write_that_meets_a_transaction_is_tried_again() {
 
 /// The tables on this server.
 async fn store(aws: &Aws) -> Store {
-    let names = [
-        "events",
-        "orders",
-        "links",
-        "stock",
-        "entitlements",
-        "receipts",
-        "resources",
-        "announcements",
-    ];
-    let [
-        events,
-        orders,
-        links,
-        stock,
-        entitlements,
-        receipts,
-        resources,
-        announcements,
-    ] = names.map(str::to_owned);
-    let tables = Tables {
-        announcements,
-        events,
-        orders,
-        links,
-        stock,
-        entitlements,
-        receipts,
-        resources,
-    };
+    let tables = Tables::named(str::to_owned);
     Store::new(&config(&aws.url).await, tables, Queues::default())
 }
 

@@ -3,8 +3,9 @@
 
 use announcements::Call;
 use domain::{
-    announcement::{Batch, Cause, MOST_ENTRY_BYTES, Published, State, personal::Contact},
+    announcement::{Batch, Cause, MOST_ENTRY_BYTES, NoEntry, Published, State, personal::Contact},
     ports::{AnnouncementAdmin as _, Events as _},
+    sale::order::Shortfall,
 };
 use kit::{
     announcing::{announcer_over, counted},
@@ -267,7 +268,7 @@ async fn an_order_of_very_many_lines_is_announced_without_them() {
     for (lines, kept) in [(300, true), (1_500, false)] {
         order.lines = order.lines.iter().cycle().take(lines).cloned().collect();
         let announced = domain::announcement::order::changed(None, &order, cause);
-        let batch = Batch::new(&announced, order.placed_at).unwrap();
+        let batch = Batch::new(announced, order.placed_at).unwrap();
         let [announcement] = &batch.announcements[..] else {
             panic!("{batch:?}")
         };
@@ -283,6 +284,21 @@ async fn an_order_of_very_many_lines_is_announced_without_them() {
         };
         assert!(published.entry().unwrap().detail.len() < MOST_ENTRY_BYTES);
     }
+    // What not even that makes small enough waits for a person, and keeps no other from the bus.
+    let short = |n| Shortfall {
+        sku: sku(&format!("SHORT-{n}")),
+        missing: 1,
+        filled_at: None,
+    };
+    order.shortfalls = (0..9_000).map(short).collect();
+    let announced = domain::announcement::order::changed(None, &order, cause);
+    let batch = Batch::new(announced, order.placed_at).unwrap();
+    let published = Published {
+        announcement: batch.announcements[0].clone(),
+        mode: Mode::Live,
+        contact: None,
+    };
+    assert_matches!(published.entry(), Err(NoEntry::TooLarge(_)));
 }
 
 #[tokio::test]
@@ -310,6 +326,35 @@ async fn a_count_by_hand_is_announced_and_a_low_counter_once_until_it_rises() {
         &["BRACE-M/5/stock.moved", "BRACE-M/5/stock.low"],
     ];
     assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn wherever_a_comparison_of_counters_fails_or_stops_the_daily_one_finishes_it() {
+    let all = Call {
+        all_counters: true,
+        ..Call::default()
+    };
+    let undisturbed = {
+        let bundle = open_shop(OnUnknown::Hold);
+        let announcer = announcer_over(&bundle.world);
+        announcer.answer(&all).await.unwrap();
+        ids(&bundle).into_iter().collect::<BTreeSet<_>>()
+    };
+    assert!(undisturbed.len() > 1, "{undisturbed:?}");
+    for call in 0..12 {
+        for fault in [FailBefore, FailAfter, StopBefore, StopAfter, Twice] {
+            let bundle = open_shop(OnUnknown::Hold);
+            let announcer = announcer_over(&bundle.world);
+            bundle.strike_next(call, fault);
+            let changed = counted(&["BRACE-M", "TOTE"]);
+            bundle.world.run(announcer.answer(&changed)).await;
+            bundle.world.kept().faults.clear();
+            announcer.answer(&all).await.unwrap();
+            assert_eq!(unpublished(&bundle), 0, "{fault:?} at {call}");
+            let published: BTreeSet<String> = ids(&bundle).into_iter().collect();
+            assert_eq!(published, undisturbed, "{fault:?} at {call}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -70,37 +70,8 @@ struct Stack {
 }
 
 fn store(config: &SdkConfig, url: &str) -> Store {
-    let [
-        events,
-        orders,
-        links,
-        stock,
-        entitlements,
-        receipts,
-        resources,
-        announcements,
-    ] = [
-        "events",
-        "orders",
-        "links",
-        "stock",
-        "entitlements",
-        "receipts",
-        "resources",
-        "announcements",
-    ]
-    .map(str::to_owned);
     let queue = |name: &str| format!("{url}/123456789012/{name}");
-    let tables = Tables {
-        events,
-        orders,
-        links,
-        stock,
-        entitlements,
-        receipts,
-        resources,
-        announcements,
-    };
+    let tables = Tables::named(str::to_owned);
     let queues = Queues {
         fulfillment: queue("fulfillment"),
         receipts: queue("receipts"),

@@ -12,9 +12,7 @@ use crate::{
     time,
 };
 use domain::{
-    ports::{Shortfalls as _, admin::Counter},
-    sale::stock::Movement,
-    values::ids::Sku,
+    ports::Shortfalls as _, sale::stock::Counter, sale::stock::Movement, values::ids::Sku,
 };
 use operator::stock;
 use serde_json::{Value, json};

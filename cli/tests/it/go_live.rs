@@ -372,7 +372,7 @@ async fn a_signed_event_without_effect_proves_url_and_secret() {
     assert!(ended.text.contains("another stack"), "{}", ended.text);
     let (url, headers, body) = desk.services().posted.last().unwrap().clone();
     assert!(url.ends_with("/webhooks/flex"));
-    // What was posted verifies, is stored and needs nothing.
+    // The posted delivery verifies, is stored and needs nothing.
     let header = |name: &str| {
         headers
             .iter()

@@ -8,6 +8,7 @@
 
 mod call;
 pub mod config;
+mod levels;
 mod log;
 
 pub use call::Call;
@@ -16,16 +17,11 @@ use domain::{
     announcement::{
         Announcement, Batch, Entry, MOST_ENTRY_BYTES, Published, State,
         personal::{Contact, has_contact},
-        stock,
     },
-    ports::{Announcements, BatchPlace, Bus, Changed, Clock, Orders, StockLevels},
-    values::{
-        ids::{OrderId, Sku},
-        mode::Mode,
-        outcome::RetryableError,
-    },
+    ports::{Announcements, BatchPlace, Bus, Clock, Orders, StockLevels},
+    values::{ids::OrderId, mode::Mode, outcome::RetryableError},
 };
-use futures_util::{StreamExt, future::join_all, stream};
+use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use std::{sync::Arc, time::Duration};
 
@@ -38,8 +34,6 @@ const AT_ONCE: usize = 10;
 const REST: SignedDuration = SignedDuration::from_secs(60);
 /// After this many batches that could not be published, a run leaves the rest to the next one.
 const MOST_FAILURES: usize = 50;
-/// How often a lost race for an announced level is decided again.
-const TRIES: u32 = 3;
 
 /// The limits of a run.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +77,7 @@ pub struct Ran {
     pub levels: usize,
     /// A limit stopped the run; the next one continues.
     pub more: bool,
-    /// The age of the oldest batch that is not published.
+    /// The age of the oldest batch that is not published; `None` if it was not measured.
     pub oldest_seconds: Option<u64>,
 }
 
@@ -105,7 +99,12 @@ impl<S: AnnouncerStore, B: Bus> Announcer<S, B> {
         let started_at = self.clock.now();
         let mut ran = Ran::default();
         let ended = self.run(call, started_at, &mut ran).await;
-        let measured = self.oldest(&mut ran).await;
+        // A stream may call each second; the schedule's measurement of each minute is enough.
+        let measured = if call.is_of_a_stream() {
+            Ok(())
+        } else {
+            self.oldest(&mut ran).await
+        };
         let failed = ended.and(measured).err();
         log::log(
             &ran,
@@ -176,6 +175,9 @@ impl<S: AnnouncerStore, B: Bus> Announcer<S, B> {
                 }
             }
             self.publish_all(&ready, ran).await?;
+            if page.len() < listed {
+                return Ok(());
+            }
             if self.is_over(started_at) || ran.failed >= MOST_FAILURES {
                 ran.more = true;
                 return Ok(());
@@ -259,73 +261,6 @@ impl<S: AnnouncerStore, B: Bus> Announcer<S, B> {
         let marked: Vec<_> = marked.buffered(AT_ONCE).collect().await;
         let marked: Result<(), _> = marked.into_iter().collect();
         stopped.map_or(Ok(()), Err).and(marked)
-    }
-
-    /// Announces the levels of all counters that changed unseen.
-    async fn announce_all_levels(
-        &self,
-        started_at: Timestamp,
-        ran: &mut Ran,
-    ) -> Result<(), RetryableError> {
-        let mut after = None;
-        loop {
-            let page = self.store.counted(after.as_ref()).await?;
-            for skus in page.skus.chunks(AT_ONCE) {
-                self.announce_levels(skus.iter().cloned(), ran).await?;
-                if self.is_over(started_at) {
-                    ran.more = true;
-                    return Ok(());
-                }
-            }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Announces the levels of these counters that differ from what was announced.
-    async fn announce_levels(
-        &self,
-        skus: impl IntoIterator<Item = Sku>,
-        ran: &mut Ran,
-    ) -> Result<(), RetryableError> {
-        let skus: Vec<Sku> = skus.into_iter().collect();
-        let mut failed = None;
-        for skus in skus.chunks(AT_ONCE) {
-            for announced in join_all(skus.iter().map(|sku| self.announce_level(sku))).await {
-                match announced {
-                    Ok(announced) => ran.levels += usize::from(announced),
-                    Err(error) => failed = Some(error),
-                }
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Writes the announcement of a counter's level; false if it was announced already.
-    async fn announce_level(&self, sku: &Sku) -> Result<bool, RetryableError> {
-        for _ in 0..TRIES {
-            let (counter, announced) = self.store.level(sku).await?;
-            let Some(counter) = counter else {
-                return Ok(false);
-            };
-            let now = self.clock.now();
-            let changed = stock::changed(announced.as_ref(), &counter, now);
-            let Some((level, announcements)) = changed else {
-                return Ok(false);
-            };
-            let Some(batch) = Batch::new(&announcements, now) else {
-                return Ok(false);
-            };
-            if self.store.announce_level(&level, &batch).await? == Changed::Now {
-                return Ok(true);
-            }
-        }
-        Err(RetryableError::Raced {
-            what: "the announced level",
-            tries: TRIES,
-        })
     }
 
     /// Measures the age of the oldest batch that is not published.

@@ -12,7 +12,7 @@ pub mod notice;
 use aws::batch::{Attempt, Worker};
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{
-    announcement::{self, Batch, Cause},
+    announcement,
     ports::{Changed, Clock, Orders, Receipts, Suppressions},
     receipt::{
         Receipt, ReceiptStatus,
@@ -116,7 +116,7 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
         let after = match update {
             Some(update) => {
                 let after = updated(before.clone(), update.clone());
-                let announced = self.announced(&before, &after);
+                let announced = announcement::receipt::changed(&before, &after, self.clock.now());
                 let changed = self
                     .store
                     .update_mails(&before, &update, announced.as_ref());
@@ -144,16 +144,6 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
             Outcome::Duplicate
         };
         Ok(Some((ended, delivery_failure)))
-    }
-
-    fn announced(&self, before: &Receipt, after: &Receipt) -> Option<Batch> {
-        let now = self.clock.now();
-        let cause = Cause {
-            at: now,
-            provider: None,
-            event_id: None,
-        };
-        Batch::new(&announcement::receipt::changed(before, after, cause), now)
     }
 
     /// Copies the receipt's delivery failure to its order.

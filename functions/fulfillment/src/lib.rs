@@ -8,7 +8,7 @@ mod erasure;
 
 use aws::batch::{Attempt, Worker};
 use domain::{
-    announcement::{self, Batch},
+    announcement,
     delivery::{
         event::{Change, Event, Reading},
         job::{FulfillmentJob, Handoff, ReceiptJob},
@@ -315,7 +315,7 @@ impl<S: FulfillmentStore> Fulfillment<S> {
         let settlement = Settlement::Parked {
             class,
             reason,
-            announced: Batch::new(&announcement::event::parked(event, class, now), now),
+            announced: announcement::event::parked(event, class, now),
         };
         if self.store.settle(&event.event_id, &settlement, now).await? == Changed::Now {
             return Ok(Some(Outcome::Rejected(park_reason)));

@@ -15,7 +15,7 @@ mod verdict;
 
 use aws::batch::{Attempt, Worker, time_left};
 use domain::{
-    announcement::{self, Batch, Cause},
+    announcement::{self, Batch},
     delivery::job::ReceiptJob,
     ports::{
         Changed, Clock, Entitlements, Orders, Receipts as ReceiptRows, ResourceLists, Suppressions,
@@ -250,13 +250,7 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             state: state.clone(),
             ..before.clone()
         };
-        let now = self.clock.now();
-        let cause = Cause {
-            at: now,
-            provider: None,
-            event_id: None,
-        };
-        Batch::new(&announcement::receipt::changed(before, &after, cause), now)
+        announcement::receipt::changed(before, &after, self.clock.now())
     }
 
     /// Releases a lease under which no mail went out. The next attempt need not wait, and the policy does not treat the

@@ -4,9 +4,8 @@
 //! has `expires_at` (TTL), so nothing unpublished expires.
 
 use crate::{
-    commits::update_of,
-    failure::classified,
-    guard::guarded,
+    failure::{classified, unbuildable},
+    guard::{guarded, update_of},
     row::{self, Attributes, Key, attributes, number, text},
     store::{DYNAMODB, Store},
 };
@@ -16,7 +15,7 @@ use aws_sdk_dynamodb::{
 };
 use domain::{
     announcement::Batch,
-    ports::{self, BatchPage, BatchPlace, Changed, Committed},
+    ports::{self, BatchPage, BatchPlace, Changed},
     values::outcome::RetryableError,
 };
 use jiff::Timestamp;
@@ -50,8 +49,7 @@ fn put(table: &str, batch: &Batch) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, batch)?;
     item.insert("open".to_owned(), text(OPEN));
     let put = Put::builder().table_name(table).set_item(Some(item));
-    put.build()
-        .map_err(|error| crate::failure::unbuildable(&error))
+    put.build().map_err(|error| unbuildable(&error))
 }
 
 impl Store {
@@ -75,17 +73,6 @@ impl Store {
             return guarded(update).await;
         };
         self.change(vec![update_of(&update)?, announce]).await
-    }
-
-    /// Sends a transaction. A failed condition is a result.
-    pub(crate) async fn change(
-        &self,
-        actions: Vec<TransactWriteItem>,
-    ) -> Result<Changed, RetryableError> {
-        Ok(match self.transact(actions).await? {
-            Committed::Now => Changed::Now,
-            Committed::Raced => Changed::Raced,
-        })
     }
 }
 

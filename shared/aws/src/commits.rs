@@ -5,24 +5,20 @@ mod read;
 use crate::{
     entitlements::{self, put_contact, put_subscription},
     events,
-    failure::{MOST_TRIES, classified, jitter, unbuildable},
+    failure::{MOST_TRIES, classified, jitter},
     links, orders, receipts, resources, stock,
     store::{DYNAMODB, Store},
 };
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::{
-        transact_write_items::TransactWriteItemsError,
-        update_item::builders::UpdateItemFluentBuilder,
-    },
-    types::{TransactWriteItem, Update},
+    error::SdkError, operation::transact_write_items::TransactWriteItemsError,
+    types::TransactWriteItem,
 };
 use domain::{
     fulfillment::{
         commit::Commit,
         read_set::{ReadSet, Snapshot},
     },
-    ports::{self, Committed},
+    ports::{self, Changed, Committed},
     values::outcome::RetryableError,
 };
 
@@ -80,23 +76,6 @@ fn verdict_on(error: &SdkError<TransactWriteItemsError>) -> Result<Verdict, Retr
         TransactWriteItemsError::TransactionInProgressException(_) => Ok(Verdict::Again),
         _ => Err(classified(DYNAMODB, error)),
     }
-}
-
-/// The action of an update, for a transaction.
-pub(crate) fn update_of(
-    update: &UpdateItemFluentBuilder,
-) -> Result<TransactWriteItem, RetryableError> {
-    let update = update.as_input();
-    let action = Update::builder()
-        .set_table_name(update.get_table_name().clone())
-        .set_key(update.get_key().clone())
-        .set_update_expression(update.get_update_expression().clone())
-        .set_condition_expression(update.get_condition_expression().clone())
-        .set_expression_attribute_names(update.get_expression_attribute_names().clone())
-        .set_expression_attribute_values(update.get_expression_attribute_values().clone())
-        .build()
-        .map_err(|error| unbuildable(&error))?;
-    Ok(TransactWriteItem::builder().update(action).build())
 }
 
 /// A movement and its counter change together.
@@ -206,6 +185,18 @@ impl Store {
         deductions.chain(restocks).collect()
     }
 
+    /// Sends a transaction. A failed condition is a result.
+    pub(crate) async fn change(
+        &self,
+        actions: Vec<TransactWriteItem>,
+    ) -> Result<Changed, RetryableError> {
+        Ok(match self.transact(actions).await? {
+            Committed::Now => Changed::Now,
+            Committed::Raced => Changed::Raced,
+        })
+    }
+
+    /// Sends a transaction, again after a conflict.
     pub(crate) async fn transact(
         &self,
         actions: Vec<TransactWriteItem>,

@@ -1,7 +1,7 @@
-//! Conditional writes of one row.
+//! Conditional writes of one row, alone or as an action of a transaction.
 
 use crate::{
-    failure::{classified, past_conflicts},
+    failure::{classified, past_conflicts, unbuildable},
     row,
 };
 use aws_sdk_dynamodb::{
@@ -11,10 +11,27 @@ use aws_sdk_dynamodb::{
         put_item::{PutItemError, builders::PutItemFluentBuilder},
         update_item::builders::UpdateItemFluentBuilder,
     },
-    types::{Put, ReturnValuesOnConditionCheckFailure},
+    types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update},
 };
 use domain::{ports::Changed, values::outcome::RetryableError};
 use serde::de::DeserializeOwned;
+
+/// The action of an update, for a transaction.
+pub(crate) fn update_of(
+    update: &UpdateItemFluentBuilder,
+) -> Result<TransactWriteItem, RetryableError> {
+    let update = update.as_input();
+    let action = Update::builder()
+        .set_table_name(update.get_table_name().clone())
+        .set_key(update.get_key().clone())
+        .set_update_expression(update.get_update_expression().clone())
+        .set_condition_expression(update.get_condition_expression().clone())
+        .set_expression_attribute_names(update.get_expression_attribute_names().clone())
+        .set_expression_attribute_values(update.get_expression_attribute_values().clone())
+        .build()
+        .map_err(|error| unbuildable(&error))?;
+    Ok(TransactWriteItem::builder().update(action).build())
+}
 
 /// Sends an update. A failed condition is a result; a conflict with a transaction is retried.
 pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, RetryableError> {

@@ -5,7 +5,6 @@
 //! index `open` and for sweep's notes. The transactions and the joint reads are in [`commits`]. The SDK errors are
 //! sorted in [`failure`].
 
-mod admin;
 mod announcements;
 mod backlog;
 pub mod batch;
@@ -17,7 +16,6 @@ mod events;
 pub mod failure;
 mod guard;
 mod index;
-mod levels;
 pub mod links;
 pub mod log;
 pub mod mailer;

@@ -106,6 +106,62 @@ impl ports::OrderAdmin for Store {
     }
 }
 
+/// The number of orders of a page of the whole table: rows of some kilobytes.
+const SCANNED_ROWS: i32 = 200;
+
+impl ports::admin::OrderSearch for Store {
+    async fn orders_under(
+        &self,
+        reference: &str,
+        most: usize,
+    ) -> Result<Vec<OrderId>, RetryableError> {
+        let query = self
+            .dynamodb
+            .query()
+            .table_name(&self.tables.orders)
+            .index_name("client_reference_id")
+            .key_condition_expression("client_reference_id = :reference")
+            .expression_attribute_values(":reference", text(reference));
+        let mut items = query.into_paginator().items().send();
+        let mut ids = Vec::new();
+        while ids.len() < most
+            && let Some(item) = items.next().await
+        {
+            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
+            ids.push(row::from_item::<ItemKey>(TABLE, item)?.order_id);
+        }
+        Ok(ids)
+    }
+
+    async fn order_page(&self, after: Option<&OrderId>) -> Result<OrderPage, RetryableError> {
+        let start = after.map(|id| row::attributes(key(id)));
+        let scan = self.dynamodb.scan().table_name(&self.tables.orders);
+        let scan = scan.limit(SCANNED_ROWS).set_exclusive_start_key(start);
+        let found = scan.send().await;
+        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
+        let next = found.last_evaluated_key;
+        let next = next.map(|key| row::from_item::<ItemKey>(TABLE, key));
+        let orders = found.items.unwrap_or_default().into_iter();
+        Ok(OrderPage {
+            orders: orders
+                .map(|item| row::from_item(TABLE, item))
+                .collect::<Result<_, _>>()?,
+            next: next.transpose()?.map(|key| key.order_id),
+        })
+    }
+
+    async fn correct_address(&self, seen: &Order, email: &str) -> Result<Changed, RetryableError> {
+        let update = self
+            .update(&self.tables.orders, key(&seen.order_id))
+            .update_expression("SET customer.email = :email, version = version + :one")
+            .condition_expression("version = :seen")
+            .expression_attribute_values(":email", text(email))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":seen", number(seen.version));
+        guarded(update).await
+    }
+}
+
 fn key(id: &OrderId) -> Key {
     Key::from([("order_id", id.to_string())])
 }

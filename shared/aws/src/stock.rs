@@ -5,6 +5,9 @@
 //! counters (`on_hand`, `low_at`, or `untracked`) and mapping rows (`maps_to`, `untracked`, `grants`, `days`). `reported_by` names
 //! the event whose alarm reported the row as uncounted; a row that the merchant puts again has no mark.
 
+mod admin;
+mod levels;
+
 use crate::{
     failure::unbuildable,
     row::{self, Attributes, Key, attributes, number, text},
@@ -25,10 +28,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) const TABLE: &str = "Stock";
-pub(crate) const COUNTER: &str = "counter";
+const COUNTER: &str = "counter";
 const MAPPING: &str = "mapping";
 
-pub(crate) fn key(sku: impl Into<String>, entry: impl Into<String>) -> Key {
+fn key(sku: impl Into<String>, entry: impl Into<String>) -> Key {
     Key::from([("sku", sku.into()), ("entry", entry.into())])
 }
 
@@ -52,7 +55,7 @@ fn mapping_text(of: &MappingKey) -> String {
 }
 
 /// The key of a mapping row.
-pub(crate) fn mapping_key(of: &MappingKey) -> Key {
+fn mapping_key(of: &MappingKey) -> Key {
     key(mapping_text(of), MAPPING)
 }
 

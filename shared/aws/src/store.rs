@@ -29,6 +29,23 @@ pub struct Tables {
     pub announcements: String,
 }
 
+impl Tables {
+    /// All tables, each with the name that `name` gives for its own.
+    #[must_use]
+    pub fn named(name: impl Fn(&str) -> String) -> Self {
+        Self {
+            events: name("events"),
+            orders: name("orders"),
+            links: name("links"),
+            stock: name("stock"),
+            entitlements: name("entitlements"),
+            receipts: name("receipts"),
+            resources: name("resources"),
+            announcements: name("announcements"),
+        }
+    }
+}
+
 /// The URLs of the queues. A function sets only those that it uses.
 #[derive(Debug, Clone, Default)]
 pub struct Queues {

@@ -9,10 +9,7 @@ pub mod admin;
 use crate::values::outcome::ReadError;
 use crate::{
     access::{contact::Contact, subscription::Subscription},
-    announcement::{
-        Batch, Entry,
-        stock::{AnnouncedLevel, Counter},
-    },
+    announcement::{Batch, Entry, stock::AnnouncedLevel},
     delivery::{
         answer::Answer,
         event::Reading,
@@ -34,7 +31,11 @@ use crate::{
         Resource, ResourceId,
         checkout_session::{CheckoutSession, SessionSale},
     },
-    sale::{delivery_failure::DeliveryFailure, order::Order, stock::Movement},
+    sale::{
+        delivery_failure::DeliveryFailure,
+        order::Order,
+        stock::{Counter, Movement},
+    },
     upkeep::{
         fill::Fill,
         privacy::CustomerRows,
@@ -586,8 +587,8 @@ pub struct BatchPage {
 
 /// The Announcements table.
 pub trait Announcements: Send + Sync {
-    /// The batches that are not published and have their place until `until`, in their order after `after`, `most` at
-    /// most. An index lists them, which may lag behind the table.
+    /// The batches that are not published and have their place until `until`, in their order after `after`: `most` of them,
+    /// or all that there are. An index lists them, which may lag behind the table.
     fn unpublished(
         &self,
         until: Timestamp,
@@ -629,17 +630,17 @@ pub struct StockRow {
     pub entry: String,
 }
 
-/// One page of the counted SKUs, in no meaningful order. An empty page may not be the last one.
+/// One page of the counters, in no meaningful order. An empty page may not be the last one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SkuPage {
-    pub skus: Vec<Sku>,
+pub struct CounterPage {
+    pub counters: Vec<Counter>,
     /// The last row, after which the next page starts; `None` at the end of the table.
     pub next: Option<StockRow>,
 }
 
-/// The announced levels in the Stock table.
+/// The counters in the Stock table, and their announced levels.
 pub trait StockLevels: Send + Sync {
-    /// Reads a counter and its announced level, strongly consistent. A counter that is gone or not understood is `None`.
+    /// Reads a counter and its announced level, strongly consistent.
     fn level(
         &self,
         sku: &Sku,
@@ -650,11 +651,11 @@ pub trait StockLevels: Send + Sync {
         level: &AnnouncedLevel,
         batch: &Batch,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Reads a bounded number of the counters' SKUs, after the row `after`.
-    fn counted(
+    /// Reads a bounded number of rows after the row `after`, movements included, and returns the counters among them.
+    fn counter_page(
         &self,
         after: Option<&StockRow>,
-    ) -> impl Future<Output = Result<SkuPage, RetryableError>> + Send;
+    ) -> impl Future<Output = Result<CounterPage, RetryableError>> + Send;
 }
 
 /// The event bus.

@@ -238,9 +238,8 @@ impl Tables {
         follows
     }
 
-    /// What is wrong with the announcements: the announcements of a thing, applied in their order, must make its row;
-    /// each must have a new version and another state than the one before, and nothing may be announced that is not a
-    /// row.
+    /// The faults of the announcements; none if all of this is so. Those of a thing, applied in their order, make its row.
+    /// Each has a new version and another state than the one before. Everything that is announced is a row.
     #[must_use]
     pub fn unannounced(&self) -> Vec<String> {
         let mut wrong = Vec::new();

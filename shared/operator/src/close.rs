@@ -2,7 +2,7 @@
 
 use crate::{TRIES, note::Note};
 use domain::{
-    announcement::{self, Batch, Cause},
+    announcement,
     ports::{Changed, ReceiptAdmin, Receipts},
     receipt::ReceiptStatus,
     values::{ids::ReceiptId, outcome::RetryableError},
@@ -56,13 +56,7 @@ pub async fn close(
         }
         let line = note.line("closed it");
         let closed = receipt.clone().closed(&line);
-        let cause = Cause {
-            at: note.at(),
-            provider: None,
-            event_id: None,
-        };
-        let announced = announcement::receipt::changed(&receipt, &closed, cause);
-        let announced = Batch::new(&announced, note.at());
+        let announced = announcement::receipt::changed(&receipt, &closed, note.at());
         let closed = receipts.close_receipt(&receipt, &line, announced.as_ref());
         if closed.await? == Changed::Now {
             return Ok(Closed::Now { from });

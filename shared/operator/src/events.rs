@@ -12,7 +12,7 @@
 
 use crate::{NAMED, TRIES, names, note::Note, pace::Pace};
 use domain::{
-    announcement::{Announcement, Batch, event},
+    announcement::event,
     delivery::{
         event::{Change, Reading},
         job::FulfillmentJob,
@@ -204,7 +204,7 @@ async fn once_more(
                     event_type: Some(read.event_type),
                     occurred_at: read.occurred_at,
                     note: note.line(ask.word()),
-                    announced: announced(&event::released(&event, note.at()), note),
+                    announced: event::released(&event, note.at()),
                 };
                 let changed = events.reopen_event(&reopening).await?;
                 (changed == Changed::Now).then_some(Again::Reopened { from })
@@ -222,10 +222,6 @@ async fn once_more(
     Ok(Again::Left(Left::Contended))
 }
 
-fn announced(announcements: &[Announcement], note: &Note) -> Option<Batch> {
-    Batch::new(announcements, note.at())
-}
-
 /// Drops an event that is parked or unfinished: it has no effects, and the note states the reason.
 ///
 /// It is kept as long as a processed event. The row decides between dropping and processing, so
@@ -241,7 +237,7 @@ pub async fn drop_event(
             Ok(droppable) => droppable,
             Err(end) => return Ok(end),
         };
-        let announced = announced(&event::dropped(event, note.at()), note);
+        let announced = event::dropped(event, note.at());
         let line = note.line("dropped it");
         let dropped = events.drop_event(id, from, &line, announced.as_ref(), note.at());
         if dropped.await? == Changed::Now {

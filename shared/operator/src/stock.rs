@@ -7,11 +7,8 @@ pub mod plan;
 
 use crate::{MOST_PAGES, TRIES, endless};
 use domain::{
-    ports::{
-        Changed, Shortfalls,
-        admin::{Counter, StockAdmin},
-    },
-    sale::stock::Movement,
+    ports::{Changed, Shortfalls, StockLevels, admin::StockAdmin},
+    sale::stock::{Counter, Movement},
     values::{ids::Sku, outcome::RetryableError},
 };
 use std::fmt;
@@ -80,7 +77,7 @@ pub async fn counter(stock: &impl Shortfalls, sku: &Sku) -> Result<Option<i64>, 
 
 /// All counters, by SKU. `progress` gets their number after each page. The whole table is read.
 pub async fn counters(
-    stock: &impl StockAdmin,
+    stock: &impl StockLevels,
     progress: &mut (dyn FnMut(usize) + Send),
 ) -> Result<Vec<Counter>, RetryableError> {
     let (mut all, mut after) = (Vec::new(), None);

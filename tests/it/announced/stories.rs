@@ -224,12 +224,10 @@ fn event_changes(bundle: &Bundle) -> Vec<Announcement> {
         delivery_id: DeliveryId::new(RECOVERED).unwrap(),
         ..parked.clone()
     };
-    [
-        event::released(&parked, at),
-        event::dropped(&parked, at),
-        event::missed(&recovered, at),
-    ]
-    .concat()
+    let by_a_person = [event::released(&parked, at), event::dropped(&parked, at)];
+    let by_a_person = by_a_person.into_iter().flatten();
+    let by_a_person = by_a_person.flat_map(|batch| batch.announcements);
+    by_a_person.chain(event::missed(&recovered, at)).collect()
 }
 
 /// Mails that were not sent.
@@ -248,24 +246,19 @@ fn receipt_changes(bundle: &Bundle) -> Vec<Announcement> {
         mails: Mails::default(),
         ..sent
     };
-    let cause = Cause {
-        at: bundle.world.now(),
-        provider: None,
-        event_id: None,
-    };
     let changed = [
         failed_for("the address is not valid"),
         ReceiptState::Held,
         withdrawn_for("the order is canceled"),
     ];
-    let changed = changed.into_iter().flat_map(|state| {
+    let changed = changed.into_iter().filter_map(|state| {
         let after = Receipt {
             state,
             ..unsent.clone()
         };
-        receipt::changed(&unsent, &after, cause)
+        receipt::changed(&unsent, &after, bundle.world.now())
     });
-    changed.collect()
+    changed.flat_map(|batch| batch.announcements).collect()
 }
 
 /// One entry of each kind: the first one of the stories.

@@ -7,9 +7,10 @@ use domain::{
     announcement::{
         Batch,
         event::parked,
-        stock::{AnnouncedLevel, Counter, changed},
+        stock::{AnnouncedLevel, changed},
     },
     ports::{AnnouncementAdmin as _, Announcements as _, BatchPlace, StockLevels as _},
+    sale::stock::Counter,
 };
 use kit::prelude::*;
 
@@ -25,7 +26,7 @@ const MANY: usize = 1_000;
 
 /// Parks the event together with a batch.
 async fn parks(on: &impl On, event: &StoredEvent) -> (Changed, Batch) {
-    let batch = Batch::new(&parked(event, Class::NotComplete, now()), now()).unwrap();
+    let batch = parked(event, Class::NotComplete, now()).unwrap();
     let settlement = Settlement::Parked {
         class: Class::NotComplete,
         reason: "a person decides".to_owned(),
@@ -146,16 +147,17 @@ async fn a_level_is_announced_after_the_one_before_it(on: &impl On) {
     on.stock_levels().put_counter(sku, 7).await;
     let counter = Counter {
         sku: sku.clone(),
-        on_hand: 7,
+        on_hand: Some(7),
+        untracked: false,
         low_at: None,
     };
     let next = |known: Option<&AnnouncedLevel>, on_hand| {
         let counter = Counter {
-            on_hand,
+            on_hand: Some(on_hand),
             ..counter.clone()
         };
         let (level, announcements) = changed(known, &counter, now()).unwrap();
-        (level, Batch::new(&announcements, now()).unwrap())
+        (level, Batch::new(announcements, now()).unwrap())
     };
     let (first, batch) = next(None, 7);
     assert_eq!(ports.announce_level(&first, &batch).await, Ok(Changed::Now));
@@ -175,12 +177,16 @@ async fn a_level_is_announced_after_the_one_before_it(on: &impl On) {
     // The merchant replaces the counter's row; the announced level stays.
     on.stock_levels().put_counter(sku, 9).await;
     let (counter, announced) = ports.level(sku).await.unwrap();
-    assert_eq!(counter.map(|counter| counter.on_hand), Some(9));
+    assert_eq!(counter.and_then(|counter| counter.on_hand), Some(9));
     assert_eq!(announced, Some(second));
     let (mut after, mut found) = (None, 0);
     loop {
-        let page = ports.counted(after.as_ref()).await.unwrap();
-        found += page.skus.iter().filter(|other| *other == sku).count();
+        let page = ports.counter_page(after.as_ref()).await.unwrap();
+        found += page
+            .counters
+            .iter()
+            .filter(|other| other.sku == *sku)
+            .count();
         after = page.next;
         if after.is_none() {
             break;

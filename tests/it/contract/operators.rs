@@ -3,8 +3,8 @@
 use super::{On, Shelves as _, committed, decided, dynamodb, memory, recorded, sale, unique};
 use domain::{
     ports::{
-        StockRow,
-        admin::{CounterPage, MapTo, OrderSearch as _, StockAdmin as _},
+        CounterPage, StockLevels as _, StockRow,
+        admin::{MapTo, OrderSearch as _, StockAdmin as _},
     },
     sale::mapping::{Grant, MappingKey, MappingRow},
 };
@@ -65,7 +65,11 @@ async fn of_many_who_set_a_counter_one_does(on: &impl On) {
 async fn all_counters(on: &impl On) -> Vec<(Sku, Option<i64>)> {
     let (mut all, mut after) = (Vec::new(), None::<StockRow>);
     for _ in 0..10_000 {
-        let page = on.shortfalls().counter_page(after.as_ref()).await.unwrap();
+        let page = on
+            .announcements()
+            .counter_page(after.as_ref())
+            .await
+            .unwrap();
         let CounterPage { counters, next } = page;
         all.extend(counters.into_iter().map(|of| (of.sku, of.on_hand)));
         after = next;

@@ -3,8 +3,8 @@
 use super::World;
 use domain::{
     ports::{
-        Changed, OrderPage, StockRow,
-        admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin},
+        Changed, OrderPage,
+        admin::{MapTo, OrderSearch, StockAdmin},
     },
     sale::{
         mapping::{MappingKey, MappingRow},
@@ -21,28 +21,6 @@ use domain::{
 const ROWS_A_PAGE: usize = 3;
 
 impl StockAdmin for World {
-    async fn counter_page(&self, after: Option<&StockRow>) -> Result<CounterPage, RetryableError> {
-        self.look_up("stock_desk.counter_page", |kept| {
-            let rows = kept.counters.iter();
-            let rows = rows.filter(|(sku, _)| after.is_none_or(|at| sku.as_str() > &*at.sku));
-            let counters: Vec<Counter> = rows
-                .take(ROWS_A_PAGE)
-                .map(|(sku, on_hand)| Counter {
-                    sku: sku.clone(),
-                    on_hand: Some(*on_hand),
-                    untracked: false,
-                })
-                .collect();
-            let last = counters.last().filter(|_| counters.len() == ROWS_A_PAGE);
-            let next = last.map(|counter| StockRow {
-                sku: counter.sku.to_string(),
-                entry: "counter".to_owned(),
-            });
-            CounterPage { counters, next }
-        })
-        .await
-    }
-
     async fn movements(&self, sku: &Sku, most: usize) -> Result<Vec<Movement>, RetryableError> {
         self.look_up("stock_desk.movements", |kept| {
             let rows = kept.movements.values();

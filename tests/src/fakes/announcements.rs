@@ -2,14 +2,12 @@
 
 use super::World;
 use domain::{
-    announcement::{
-        Batch, Entry,
-        stock::{AnnouncedLevel, Counter},
-    },
+    announcement::{Batch, Entry, stock::AnnouncedLevel},
     ports::{
-        AnnouncementAdmin, Announcements, BatchPage, BatchPlace, Bus, Changed, SkuPage,
+        AnnouncementAdmin, Announcements, BatchPage, BatchPlace, Bus, Changed, CounterPage,
         StockLevels, StockRow,
     },
+    sale::stock::Counter,
     values::{ids::Sku, outcome::RetryableError},
 };
 use jiff::Timestamp;
@@ -116,7 +114,8 @@ impl StockLevels for World {
         self.look_up("stock.level", |kept| {
             let counter = kept.counters.get(sku).map(|on_hand| Counter {
                 sku: sku.clone(),
-                on_hand: *on_hand,
+                on_hand: Some(*on_hand),
+                untracked: false,
                 low_at: kept.low_at.get(sku).copied(),
             });
             (counter, kept.announced_levels.get(sku).cloned())
@@ -139,20 +138,25 @@ impl StockLevels for World {
         .await
     }
 
-    async fn counted(&self, after: Option<&StockRow>) -> Result<SkuPage, RetryableError> {
-        self.look_up("stock.counted", |kept| {
-            let skus = kept.counters.keys();
-            let skus =
-                skus.filter(|sku| after.is_none_or(|after| sku.as_str() > after.sku.as_str()));
-            let skus: Vec<Sku> = skus.take(ROWS_A_PAGE).cloned().collect();
-            let last = skus.last().filter(|_| skus.len() == ROWS_A_PAGE);
-            SkuPage {
-                next: last.map(|sku| StockRow {
-                    sku: sku.to_string(),
-                    entry: "counter".to_owned(),
-                }),
-                skus,
-            }
+    async fn counter_page(&self, after: Option<&StockRow>) -> Result<CounterPage, RetryableError> {
+        self.look_up("stock.counter_page", |kept| {
+            let rows = kept.counters.iter();
+            let rows = rows.filter(|(sku, _)| after.is_none_or(|at| sku.as_str() > &*at.sku));
+            let counters: Vec<Counter> = rows
+                .take(ROWS_A_PAGE)
+                .map(|(sku, on_hand)| Counter {
+                    sku: sku.clone(),
+                    on_hand: Some(*on_hand),
+                    untracked: false,
+                    low_at: kept.low_at.get(sku).copied(),
+                })
+                .collect();
+            let last = counters.last().filter(|_| counters.len() == ROWS_A_PAGE);
+            let next = last.map(|counter| StockRow {
+                sku: counter.sku.to_string(),
+                entry: "counter".to_owned(),
+            });
+            CounterPage { counters, next }
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     announcement::{Announcement, Batch, Cause, Change, Kind, State},
-    delivery::stored_event::{EventState, RECOVERED, StoredEvent},
+    delivery::stored_event::{EventState, StoredEvent},
     values::{class::Class, facts::whole_second},
 };
 use jiff::Timestamp;
@@ -30,42 +30,38 @@ pub struct EventSummary {
 
 /// The announcement that an event is parked. For an event that no delivery brought, that comes first.
 #[must_use]
-pub fn parked(event: &StoredEvent, class: Class, at: Timestamp) -> Vec<Announcement> {
+pub fn parked(event: &StoredEvent, class: Class, at: Timestamp) -> Option<Batch> {
     let mut all = missed(event, at);
-    all.extend(announce(
-        event,
-        Kind::EventParked,
-        "parked",
-        Some(class),
-        at,
-    ));
-    all
+    let parked = announce(event, Kind::EventParked, "parked", Some(class), at);
+    all.extend(parked);
+    Batch::new(all, at)
 }
 
 /// The announcement that is written with a new event: of one that is parked at once.
 #[must_use]
 pub fn recorded(event: &StoredEvent) -> Option<Batch> {
     let class = event.class.filter(|_| event.state == EventState::Parked)?;
-    let at = event.received_at;
-    Batch::new(&parked(event, class, at), at)
+    parked(event, class, event.received_at)
 }
 
 /// The announcement that a person returned an event to its work.
 #[must_use]
-pub fn released(event: &StoredEvent, at: Timestamp) -> Vec<Announcement> {
-    announce(event, Kind::EventReleased, "released", None, at)
+pub fn released(event: &StoredEvent, at: Timestamp) -> Option<Batch> {
+    let released = announce(event, Kind::EventReleased, "released", None, at);
+    Batch::new(released, at)
 }
 
 /// The announcement that a person ended an event.
 #[must_use]
-pub fn dropped(event: &StoredEvent, at: Timestamp) -> Vec<Announcement> {
-    announce(event, Kind::EventDropped, "dropped", event.class, at)
+pub fn dropped(event: &StoredEvent, at: Timestamp) -> Option<Batch> {
+    let dropped = announce(event, Kind::EventDropped, "dropped", event.class, at);
+    Batch::new(dropped, at)
 }
 
 /// The announcement of an event that no delivery brought; none for another event.
 #[must_use]
 pub fn missed(event: &StoredEvent, at: Timestamp) -> Vec<Announcement> {
-    if event.delivery_id.as_str() != RECOVERED {
+    if !event.is_recovered() {
         return Vec::new();
     }
     announce(event, Kind::DeliveryMissed, "recovered", None, at)

@@ -23,7 +23,9 @@ use crate::{
         resource::{InvoiceSummary, MerchantSummary, PaymentMethodSummary, SessionSummary},
         stock::StockSummary,
     },
-    values::{facts::whole_second, ids::EventId, mode::Mode, provider::ProviderId},
+    values::{
+        facts::whole_second, ids::EventId, mode::Mode, provider::ProviderId, size::json_size,
+    },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -296,7 +298,7 @@ impl Cause<'_> {
 /// The announcements of one commit, as a row keeps them until they are published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// The id of its first announcement.
+    /// The id of its last announcement. The first one may be that of a missed delivery, which has no version.
     pub batch_id: String,
     /// The place in the order of publication: the time of the commit, in microseconds since the epoch.
     pub place: i64,
@@ -307,26 +309,21 @@ pub struct Batch {
 impl Batch {
     /// The batch of these announcements; `None` without any.
     #[must_use]
-    pub fn new(announcements: &[Announcement], now: Timestamp) -> Option<Self> {
-        let first = announcements.first()?;
-        let mut batch = Self {
-            batch_id: first.id.clone(),
-            place: now.as_microsecond(),
-            announcements: announcements.to_vec(),
-        };
-        if batch.size() > MOST_BYTES {
-            for announcement in &mut batch.announcements {
+    pub fn new(mut announcements: Vec<Announcement>, now: Timestamp) -> Option<Self> {
+        let batch_id = announcements.last()?.id.clone();
+        // JSON needs more than a row for the same content.
+        if json_size(&announcements) > MOST_BYTES {
+            for announcement in &mut announcements {
                 if let State::Order(order) = &mut announcement.state {
                     order.omit_lines();
                 }
             }
         }
-        Some(batch)
-    }
-
-    /// The bytes of its announcements as JSON, an upper bound of the row's size.
-    fn size(&self) -> usize {
-        serde_json::to_vec(&self.announcements).map_or(usize::MAX, |json| json.len())
+        Some(Self {
+            batch_id,
+            place: now.as_microsecond(),
+            announcements,
+        })
     }
 }
 
@@ -358,12 +355,14 @@ pub struct Published {
 }
 
 impl Published {
-    /// Its entry. One that would be too large has no contact, which cannot happen to the contact of a usual customer.
-    pub fn entry(mut self) -> Result<Entry, serde_json::Error> {
-        let mut detail = serde_json::to_string(&self)?;
-        if detail.len() > MOST_DETAIL_BYTES {
+    /// Its entry: without the contact, if that would make it too large.
+    pub fn entry(mut self) -> Result<Entry, NoEntry> {
+        if json_size(&self) > MOST_DETAIL_BYTES {
             self.contact = None;
-            detail = serde_json::to_string(&self)?;
+        }
+        let detail = serde_json::to_string(&self).map_err(|_| NoEntry::NotJson)?;
+        if detail.len() > MOST_DETAIL_BYTES {
+            return Err(NoEntry::TooLarge(detail.len()));
         }
         Ok(Entry {
             kind: self.announcement.kind,
@@ -372,4 +371,13 @@ impl Published {
             detail,
         })
     }
+}
+
+/// The reason why an announcement cannot be published. It keeps no other from the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoEntry {
+    #[error("the announcement cannot be written as JSON")]
+    NotJson,
+    #[error("the announcement has {0} bytes, more than the event bus takes")]
+    TooLarge(usize),
 }

@@ -1,10 +1,11 @@
 //! Announcements of a mail.
 
 use crate::{
-    announcement::{Announcement, Cause, Change, Kind, State, fields},
+    announcement::{Batch, Cause, Change, Kind, State, fields},
     receipt::{Receipt, ReceiptStatus},
     sale::delivery_failure::DeliveryFailure,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The outcome of a receipt. It names no recipient. A receipt that is to be sent again keeps the outcome of its last
@@ -51,11 +52,9 @@ impl ReceiptOutcome {
 
 /// The announcements of a receipt's change, which makes the next version of its row; none if its outcome stays.
 #[must_use]
-pub fn changed(before: &Receipt, after: &Receipt, cause: Cause<'_>) -> Vec<Announcement> {
+pub fn changed(before: &Receipt, after: &Receipt, at: Timestamp) -> Option<Batch> {
     let (was, is) = (ReceiptOutcome::of(before), ReceiptOutcome::of(after));
-    let Some(is) = is.filter(|is| was.as_ref() != Some(is)) else {
-        return Vec::new();
-    };
+    let is = is.filter(|is| was.as_ref() != Some(is))?;
     let newly = |is_so: fn(&ReceiptOutcome) -> bool| is_so(&is) && !was.as_ref().is_some_and(is_so);
     let other = was.as_ref().is_none_or(|was| was.status != is.status);
     let kinds = [
@@ -84,14 +83,12 @@ pub fn changed(before: &Receipt, after: &Receipt, cause: Cause<'_>) -> Vec<Annou
     }
     let changed = fields::changed(was.as_ref(), &is);
     let cause = Cause {
-        provider: before.provider.as_ref().or(cause.provider),
-        ..cause
+        at,
+        provider: before.provider.as_ref(),
+        event_id: None,
     };
     let id = is.receipt_id.clone();
-    cause.announce(
-        &id,
-        before.version + 1,
-        Change { kinds, changed },
-        &State::Receipt(is),
-    )
+    let change = Change { kinds, changed };
+    let all = cause.announce(&id, before.version + 1, change, &State::Receipt(is));
+    Batch::new(all, at)
 }

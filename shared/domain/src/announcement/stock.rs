@@ -5,6 +5,7 @@
 
 use crate::{
     announcement::{Announcement, Cause, Change, Kind, State, fields},
+    sale::stock::Counter,
     values::ids::Sku,
 };
 use jiff::Timestamp;
@@ -24,20 +25,6 @@ pub struct StockSummary {
     pub low_at: Option<i64>,
 }
 
-/// A counter as the merchant's row has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counter {
-    pub sku: Sku,
-    pub on_hand: i64,
-    pub low_at: Option<i64>,
-}
-
-impl Counter {
-    fn is_low(&self) -> bool {
-        self.low_at.is_some_and(|low_at| self.on_hand <= low_at)
-    }
-}
-
 /// The last announced level of a SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnouncedLevel {
@@ -50,23 +37,24 @@ pub struct AnnouncedLevel {
     pub is_low: bool,
 }
 
-/// The announcements of a counter, and the level that they announce; `None` if nothing changed. A counter that falls
-/// to its threshold is low once, until it rises above.
+/// The announcements of a counter, and the level that they announce; `None` if nothing changed or the SKU is not
+/// counted. A counter that falls to its threshold is low once, until it rises above.
 #[must_use]
 pub fn changed(
     announced: Option<&AnnouncedLevel>,
     counter: &Counter,
     at: Timestamp,
 ) -> Option<(AnnouncedLevel, Vec<Announcement>)> {
-    let is_low = counter.is_low();
-    let moved = announced.is_none_or(|announced| announced.on_hand != counter.on_hand);
+    let on_hand = counter.on_hand?;
+    let is_low = counter.low_at.is_some_and(|low_at| on_hand <= low_at);
+    let moved = announced.is_none_or(|announced| announced.on_hand != on_hand);
     let was_low = announced.is_some_and(|announced| announced.is_low);
     if !moved && was_low == is_low {
         return None;
     }
     let summary = |on_hand_before| StockSummary {
         sku: counter.sku.to_string(),
-        on_hand: counter.on_hand,
+        on_hand,
         on_hand_before,
         low_at: counter.low_at,
     };
@@ -91,7 +79,7 @@ pub fn changed(
     let level = AnnouncedLevel {
         sku: counter.sku.clone(),
         version: announced.map_or(0, |announced| announced.version) + 1,
-        on_hand: counter.on_hand,
+        on_hand,
         is_low,
     };
     let cause = Cause {

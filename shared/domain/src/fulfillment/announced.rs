@@ -15,7 +15,7 @@ pub(super) fn announced(case: &Case<'_>, rows: &Snapshot, commit: &Commit) -> Op
     let missed = event::missed(case.event, case.now);
     let mut all = if commit.ends { missed } else { Vec::new() };
     all.extend(of_commit(rows, commit, because));
-    Batch::new(&all, case.now)
+    Batch::new(all, case.now)
 }
 
 fn of_commit(before: &Snapshot, commit: &Commit, cause: Cause<'_>) -> Vec<Announcement> {

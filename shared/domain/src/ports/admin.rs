@@ -1,7 +1,7 @@
 //! The ports that only operators use: stock counts, searches for orders, and corrections of an order.
 
 use crate::{
-    ports::{Changed, OrderPage, StockRow},
+    ports::{Changed, OrderPage},
     sale::{
         mapping::{Grant, MappingKey},
         order::Order,
@@ -12,23 +12,6 @@ use crate::{
         outcome::RetryableError,
     },
 };
-
-/// A counter of the Stock table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counter {
-    pub sku: Sku,
-    /// `None` for a SKU that is marked as not counted, or that only an alarm has named.
-    pub on_hand: Option<i64>,
-    pub untracked: bool,
-}
-
-/// One page of the counters, in no meaningful order. An empty page may not be the last one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CounterPage {
-    pub counters: Vec<Counter>,
-    /// The start of the next page; `None` at the end of the table.
-    pub next: Option<StockRow>,
-}
 
 /// The new content of a mapping row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,11 +26,6 @@ pub struct MapTo {
 
 /// The operators' actions on the Stock table.
 pub trait StockAdmin: Send + Sync {
-    /// Reads a bounded number of rows, movements included, and returns the counters among them.
-    fn counter_page(
-        &self,
-        after: Option<&StockRow>,
-    ) -> impl Future<Output = Result<CounterPage, RetryableError>> + Send;
     /// The movements of a SKU, strongly consistent, `most` at most, in the order of their orders' ids.
     fn movements(
         &self,

@@ -25,13 +25,14 @@ use crate::{
         mode::Mode,
         money::{Currency, Money},
         provider::{EligibilityPolicy, ProviderId},
+        size::json_size,
     },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, io,
+    fmt,
 };
 
 /// The state of an order: a function of all merged facts.
@@ -485,8 +486,7 @@ impl Order {
     /// JSON needs more for the same content.
     #[must_use]
     pub fn size_bound(&self) -> usize {
-        let mut count = ByteCount(0);
-        serde_json::to_writer(&mut count, self).map_or(usize::MAX, |()| count.0)
+        json_size(self)
     }
 
     /// The order with less metadata, if it exceeds this size otherwise: a merchant's notes must not
@@ -503,20 +503,6 @@ impl Order {
         }
         self.details.metadata.cut_all();
         (self.size_bound() <= most).then_some(self)
-    }
-}
-
-/// Counts the bytes that are written to it.
-struct ByteCount(usize);
-
-impl io::Write for ByteCount {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

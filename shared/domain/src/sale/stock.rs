@@ -45,6 +45,17 @@ impl FromStr for RenewalStock {
     }
 }
 
+/// A counter as the merchant's row has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    pub sku: Sku,
+    /// `None` for a SKU that is marked as not counted, that only an alarm has named, or whose count is not understood.
+    pub on_hand: Option<i64>,
+    pub untracked: bool,
+    /// The level from which the counter is low, if the row has one.
+    pub low_at: Option<i64>,
+}
+
 /// The stock level as read, for one SKU and one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockLevel {

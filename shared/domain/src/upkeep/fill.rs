@@ -120,7 +120,7 @@ fn announced(before: &Order, after: &Order, now: Timestamp) -> Option<Batch> {
         event_id: None,
     };
     Batch::new(
-        &announcement::order::changed(Some(before), after, cause),
+        announcement::order::changed(Some(before), after, cause),
         now,
     )
 }

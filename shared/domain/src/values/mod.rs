@@ -9,4 +9,5 @@ pub mod money;
 pub mod outcome;
 pub mod provider;
 pub mod scope;
+pub mod size;
 pub mod sku;
