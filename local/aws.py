@@ -45,7 +45,8 @@ def put_secret(endpoint, secret, value):
 
 
 def verify_sender(endpoint, address):
-    query(endpoint, "ses", "VerifyEmailIdentity", EmailAddress=address)
+    body = json.dumps({"EmailIdentity": address}).encode()
+    request(endpoint, "ses", "/v2/email/identities", body=body, headers={"content-type": "application/json"})
 
 
 def stack_outputs(endpoint, stack_name):

@@ -94,6 +94,7 @@ def main():
     run.add_argument("--every-permission", action="store_true",
                      help="fail if CMD, which uses the whole stack, leaves a role's permission without a use")
     run.add_argument("--expect-refusals", action="store_true", help="CMD takes permissions away, so refused calls are no error")
+    run.add_argument("--bare", action="store_true", help="leave secrets and sender to CMD, as `sam deploy` does")
     run.add_argument("--parameter", **PARAMETER)
     run.add_argument("command", nargs=argparse.REMAINDER)
     asked = commands.parse_args()
@@ -244,7 +245,8 @@ def run(asked):
     tools.install()
     forget_dead_runs()
     place = Place(LOCAL / "runs" / str(os.getpid()))
-    stack = start(place, asked.mode, dict(asked.parameter), dies_with_us=True, faults=asked.faults)
+    stack = start(place, asked.mode, dict(asked.parameter), dies_with_us=True, faults=asked.faults,
+                  bare=asked.bare)
     try:
         roles = permissions.Roles(stack)
         child = subprocess.Popen(
@@ -272,12 +274,12 @@ def run(asked):
     return code if code >= 0 else 128 - code
 
 
-def start(place, mode, given, preferred_port=None, dies_with_us=False, faults=None):
+def start(place, mode, given, preferred_port=None, dies_with_us=False, faults=None, bare=False):
     """A fresh stack. If a part fails to start, this stops the others."""
     with contextlib.ExitStack() as undo:
         started = {}
         undo.callback(lambda: processes.stop(started))
-        stack = deployment.start(place, mode, started, given, preferred_port, dies_with_us, faults)
+        stack = deployment.start(place, mode, started, given, preferred_port, dies_with_us, faults, bare)
         undo.pop_all()
         return stack
 

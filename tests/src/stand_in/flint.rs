@@ -2,6 +2,7 @@
 //! headers. A key sees the data of its mode alone.
 
 mod data;
+mod endpoints;
 mod routes;
 
 use super::{

@@ -35,6 +35,7 @@ pub enum Kind {
     CheckoutSessions,
     Fulfillments,
     WebhookEvents,
+    WebhookEndpoints,
 }
 
 impl Kind {
@@ -55,6 +56,7 @@ impl Kind {
             Self::CheckoutSessions => "checkout_session_id",
             Self::Fulfillments => "fulfillment_id",
             Self::WebhookEvents => "webhook_event_id",
+            Self::WebhookEndpoints => "webhook_endpoint_id",
         }
     }
 }
@@ -87,6 +89,13 @@ impl FlintData {
             Some(known) => *known = thing,
             None => list.push(thing),
         }
+    }
+
+    /// Forgets a thing; `None` if there is none.
+    pub(super) fn remove(&mut self, mode: Mode, kind: Kind, id: &str) -> Option<Value> {
+        let list = self.0.get_mut(&(mode, kind))?;
+        let place = list.iter().position(|thing| thing[kind.id()] == *id)?;
+        Some(list.remove(place))
     }
 
     pub(super) fn get(&self, mode: Mode, kind: Kind, id: &str) -> Option<&Value> {

@@ -1,10 +1,13 @@
-//! Flint's routes, as far as fulfillment and reconcile use them.
+//! Flint's routes, as far as fulfillment, reconcile and `till` use them.
 #![expect(
     clippy::indexing_slicing,
     reason = "a member that is missing is null, and one that is set is added"
 )]
 
-use super::data::{FlintData, Kind, Mode};
+use super::{
+    data::{FlintData, Kind, Mode},
+    endpoints,
+};
 use crate::stand_in::state::{Shared, lock};
 use axum::{
     Json, Router,
@@ -45,7 +48,7 @@ pub(super) fn routes() -> Router<Shared<FlintData>> {
         ("/capabilities", Kind::Capabilities),
         ("/webhook-events", Kind::WebhookEvents),
     ];
-    let routes = Router::new()
+    let routes = endpoints::routes()
         .route("/orders/{id}", get(order))
         .route("/invoices/{id}/payment-attempts", get(attempts));
     let routes = (one.into_iter()).fold(routes, |all, (path, kind)| all.route(path, thing(kind)));
@@ -93,7 +96,7 @@ pub(super) async fn not_found() -> Refused {
     )
 }
 
-fn unknown(kind: Kind) -> Refused {
+pub(super) fn unknown(kind: Kind) -> Refused {
     let code = match kind {
         Kind::Orders => "ORDER_NOT_FOUND",
         _ => "RESOURCE_NOT_FOUND",
@@ -101,7 +104,7 @@ fn unknown(kind: Kind) -> Refused {
     Refused(StatusCode::NOT_FOUND, "not_found_error", code)
 }
 
-fn invalid() -> Refused {
+pub(super) fn invalid() -> Refused {
     Refused(
         StatusCode::BAD_REQUEST,
         "validation_error",
@@ -122,7 +125,7 @@ fn mode_of(headers: &HeaderMap) -> Option<Mode> {
 }
 
 /// The caller's key: the mode of the data that it sees.
-struct Caller(Mode);
+pub(super) struct Caller(pub(super) Mode);
 
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Refused;
@@ -158,11 +161,11 @@ async fn with_headers(request: Request, next: Next) -> Response {
     response
 }
 
-fn answer(data: &Value) -> Json<Value> {
+pub(super) fn answer(data: &Value) -> Json<Value> {
     Json(json!({"data": data, "request_id": "req_1"}))
 }
 
-fn thing(kind: Kind) -> MethodRouter<Shared<FlintData>> {
+pub(super) fn thing(kind: Kind) -> MethodRouter<Shared<FlintData>> {
     get(
         move |State(state): State<Shared<FlintData>>,
               Caller(mode): Caller,
