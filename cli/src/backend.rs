@@ -20,7 +20,7 @@ use domain::{
     upkeep::sweep::ReceiptBacklog,
     values::{mode::Mode, outcome::RetryableError},
 };
-use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt};
 
@@ -148,6 +148,8 @@ pub struct Stack {
     pub version: Option<String>,
     /// The word of `CloudFormation`.
     pub status: String,
+    /// When the stack was first deployed, if AWS says so.
+    pub created_at: Option<Timestamp>,
     /// The time zone of the merchant.
     pub zone: TimeZone,
     pub parameters: BTreeMap<String, String>,
@@ -169,6 +171,13 @@ impl Stack {
             "version": self.version,
             "local": self.local,
         })
+    }
+
+    /// True on the first day after the first deployment: what runs daily may not have run yet.
+    #[must_use]
+    pub fn is_younger_than_a_day(&self, now: Timestamp) -> bool {
+        self.created_at
+            .is_some_and(|at| now.duration_since(at) < SignedDuration::from_hours(24))
     }
 
     /// A parameter, if it is set.

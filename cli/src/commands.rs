@@ -33,7 +33,7 @@ mod whoami;
 mod write;
 
 pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secrets};
-pub(crate) use status::last as last_line;
+pub(crate) use status::{DELIVERED, last as last_line};
 
 use crate::{
     Context,

@@ -261,8 +261,11 @@ fn summary(lines: &[Line]) -> String {
             *depends.entry(need).or_default() += 1;
         }
     }
+    // The first of equals: causes come before effects.
     let cause = lines.iter().filter(|line| line.status == Status::Fail);
-    let cause = cause.max_by_key(|line| depends.get(line.id).copied().unwrap_or_default());
+    let cause = cause
+        .rev()
+        .max_by_key(|line| depends.get(line.id).copied().unwrap_or_default());
     if let Some(cause) = cause {
         let _ = write!(text, " Begin with {}.", cause.id);
     }

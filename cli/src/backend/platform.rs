@@ -129,6 +129,8 @@ pub trait Platform: fmt::Debug + Send + Sync {
     fn put_secret<'a>(&'a self, name: &'a str, text: &'a str) -> Asked<'a, ()>;
     /// True if SES has verified an address or a domain; `None` if SES does not know it.
     fn is_verified<'a>(&'a self, identity: &'a str) -> Asked<'a, Option<bool>>;
+    /// Asks SES to verify an address, which gets a mail with a link. Asking again changes nothing.
+    fn verify<'a>(&'a self, address: &'a str) -> Asked<'a, ()>;
     /// The state of mail sending.
     fn mail_account(&self) -> Asked<'_, MailAccount>;
     /// Removes an address from SES's list. `false` if it was not on the list.

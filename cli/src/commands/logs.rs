@@ -29,12 +29,11 @@ pub(super) async fn logs<B: Backend>(
         most: args.limit,
     };
     let lines = on.backend.platform().log_lines(&query).await?;
-    let mut lines: Vec<LogLine> = lines
+    let is_cut = lines.len() >= args.limit;
+    let lines: Vec<LogLine> = lines
         .into_iter()
         .filter(|line| is_wanted(line, args))
         .collect();
-    let is_cut = lines.len() >= args.limit;
-    lines.truncate(args.limit);
     let text: String = lines.iter().map(|line| sentence(line, on)).collect();
     let to_json = |line: &LogLine| json!({"at": line.at, "fields": line.fields});
     let data = json!({"since": since, "before": before, "lines": lines.iter().map(to_json).collect::<Vec<Value>>()});
@@ -103,14 +102,31 @@ fn pattern(args: &LogsArgs) -> Result<String, Error> {
     .flatten()
     .collect();
     Ok(if parts.is_empty() {
-        String::new()
+        BOUNDARIES.map(|start| format!("-\"{start}\"")).join(" ")
     } else {
         format!("{{ {} }}", parts.join(" && "))
     })
 }
 
+/// The starts of Lambda's own lines around each call. They say nothing about an event.
+const BOUNDARIES: [&str; 4] = [
+    "START RequestId",
+    "END RequestId",
+    "REPORT RequestId",
+    "INIT_START",
+];
+
+/// True for a line of a function, and for one of Lambda's that tells more than the bounds of a call.
+fn is_news(line: &LogLine) -> bool {
+    let message = line.fields.get("message").and_then(Value::as_str);
+    !message.is_some_and(|text| BOUNDARIES.iter().any(|start| text.starts_with(start)))
+}
+
 /// The local AWS ignores patterns.
 fn is_wanted(line: &LogLine, args: &LogsArgs) -> bool {
+    if args.id.is_none() && !is_news(line) {
+        return false;
+    }
     let text = |name: &str| {
         line.fields
             .get(name)
@@ -166,7 +182,7 @@ fn sentence<B>(line: &LogLine, on: &Context<'_, B>) -> String {
     }
     let zone = &on.stack.zone;
     let head = format!(
-        "{}  {:12}{:13}",
+        "{}  {:15}{:13}",
         time::second(line.at, zone),
         field("function"),
         field("outcome")
@@ -206,7 +222,8 @@ pub(super) async fn watch<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Err
             most: 1000,
         };
         let lines = platform.log_lines(&query).await?;
-        let new: Vec<&LogLine> = lines.iter().filter(|line| !seen.contains(line)).collect();
+        let is_new = |line: &&LogLine| !seen.contains(line) && is_news(line);
+        let new: Vec<&LogLine> = lines.iter().filter(is_new).collect();
         for line in &new {
             on.terminal.say(sentence(line, on).trim_end());
             last = Some(line.at);

@@ -6,7 +6,7 @@ mod rules;
 pub(crate) use rules::{api_key, check_key, name, print, webhook_secrets};
 
 use super::{
-    status::last,
+    status::{DELIVERED, last},
     write::{confirmed, note},
 };
 use crate::{
@@ -201,7 +201,7 @@ async fn finish<B: Backend>(
     let Some(newest) = secrets.pop().filter(|_| !secrets.is_empty()) else {
         return Err(Error::usage("no rotation is in progress"));
     };
-    let last = last(on, "intake", &["accepted", "duplicate"]).await?;
+    let last = last(on, "intake", &DELIVERED).await?;
     let key = last
         .as_ref()
         .and_then(|line| line.fields.get("key")?.as_u64());

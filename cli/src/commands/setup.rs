@@ -56,7 +56,7 @@ pub(super) async fn setup<B: Backend>(
         steps.push(api_key(on, provider, &args.write).await?);
         steps.push(webhook(on, provider, &args.write).await?);
     }
-    steps.push(checked(on, "Sender", "mail").await?);
+    steps.push(sender(on, &args.write).await?);
     for provider in on.stack.providers() {
         let name = format!("Delivery ({provider})");
         let is_ready = steps
@@ -147,6 +147,51 @@ async fn api_key<B: Backend>(
         true,
         format!("stored: {}", secrets::print(&key)),
         "",
+    ))
+}
+
+/// How often SES is asked whether the link was pressed, and the seconds in between.
+const LINK_LOOKS: u32 = 150;
+const LINK_SECONDS: u64 = 2;
+
+/// The sender of the receipts: verified already, or by a link that SES mails to it.
+async fn sender<B: Backend>(on: &Context<'_, B>, write: &WriteArgs) -> Result<Step, Error> {
+    let found = checked(on, "Sender", "mail").await?;
+    let is_open = doctor::report(on, &["mail.sender".to_owned()])
+        .await?
+        .iter()
+        .any(|line| line.id == "mail.sender" && line.status == Status::Fail);
+    let Some(address) = on.stack.parameter("ReceiptSender").filter(|_| is_open) else {
+        return Ok(found);
+    };
+    let question = format!("SES has not verified {address}. Send it a mail with a link now? [y/N]");
+    let answer = if write.dry_run {
+        None
+    } else {
+        on.terminal.ask(&question)
+    };
+    if !answer.is_some_and(|answer| answer.eq_ignore_ascii_case("y")) {
+        return Ok(found);
+    }
+    on.backend.platform().verify(address).await?;
+    let waiting = format!("press the link in the mail to {address}; Ctrl-C goes on without it");
+    for _ in 0..LINK_LOOKS {
+        if on.backend.platform().is_verified(address).await? == Some(true) {
+            on.terminal.progress(None);
+            return checked(on, "Sender", "mail").await;
+        }
+        if on.terminal.is_interrupted() {
+            break;
+        }
+        on.terminal.progress(Some(&waiting));
+        on.backend.platform().wait(LINK_SECONDS).await?;
+    }
+    on.terminal.progress(None);
+    Ok(step(
+        "Sender",
+        false,
+        "the link is not pressed yet",
+        "till setup",
     ))
 }
 

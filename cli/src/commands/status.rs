@@ -15,6 +15,9 @@ use operator::list::{self, Overview};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// The outcomes of intake that prove a delivery.
+pub(crate) const DELIVERED: [&str; 3] = ["accepted", "duplicate", "not_needed"];
+
 /// The most rows of each kind.
 const MOST: usize = 100;
 
@@ -64,10 +67,7 @@ async fn health<B: Backend>(on: &Context<'_, B>) -> Health {
             None
         }
     };
-    let last_delivery = line(
-        last(on, "intake", &["accepted", "duplicate"]).await,
-        "the last delivery",
-    );
+    let last_delivery = line(last(on, "intake", &DELIVERED).await, "the last delivery");
     let last_reconcile = line(
         last(on, "reconcile", &["reconciled"]).await,
         "the last reconcile",

@@ -2,7 +2,7 @@
 
 use super::{
     secrets::{self, served},
-    status::last,
+    status::{DELIVERED, last},
     write::{confirmed, note},
 };
 use crate::{
@@ -47,7 +47,7 @@ async fn show<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         let _ = writeln!(text, "{provider:14}{url}");
         urls.push(json!({"provider": provider, "url": on.stack.webhook_url(provider)}));
     }
-    let line = last(on, "intake", &["accepted", "duplicate"]).await?;
+    let line = last(on, "intake", &DELIVERED).await?;
     let ago = line.as_ref().map_or_else(
         || "none within a day".to_owned(),
         |line| format!("{} ago", time::age(line.at, on.now)),
@@ -83,10 +83,9 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     };
     let answer = on.backend.platform().call_provider(request).await?;
     if answer.status != 200 {
-        return Err(Error::new(
-            Exit::Unavailable,
-            format!("flint answers {}", answer.status),
-        ));
+        let what = format!("flint answers {} to a list of endpoints", answer.status);
+        return Err(Error::new(Exit::Unavailable, what)
+            .cured_by("Open Webhooks in Flint's dashboard. What arrives: till doctor webhook"));
     }
     let all = answer.body.get("data").unwrap_or(&answer.body).as_array();
     let mut text = String::new();
@@ -225,7 +224,10 @@ pub(super) async fn register<B: Backend>(
     if !matches!(answer.status, 200 | 201) {
         return Ok(None);
     }
-    let of = answer.body.get("webhook").unwrap_or(&answer.body);
+    // Flex wraps its answer in `webhook`, Flint in `data`.
+    let wrapped = ["webhook", "data"];
+    let inner = wrapped.iter().find_map(|name| answer.body.get(*name));
+    let of = inner.unwrap_or(&answer.body);
     let word = |names: [&str; 2]| {
         let word = names.iter().find_map(|name| of.get(*name)?.as_str());
         word.map(str::to_owned)

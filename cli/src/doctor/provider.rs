@@ -5,7 +5,7 @@ use crate::{
     Context,
     args::SecretKind,
     backend::{ApiRequest, Backend},
-    commands::{api_key, check_key, last_line, secret_name, webhook_secrets},
+    commands::{DELIVERED, api_key, check_key, last_line, secret_name, webhook_secrets},
     error::Error,
     time,
 };
@@ -95,9 +95,9 @@ async fn key<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 fn lists(provider: &str) -> &'static [&'static str] {
     if provider == "flint" {
         &[
-            "/v1/orders?limit=1",
-            "/v1/refunds?limit=1",
-            "/v1/subscriptions?limit=1",
+            "/v1/orders?page_size=1",
+            "/v1/subscriptions?page_size=1",
+            "/v1/webhook-events?page_size=1",
         ]
     } else {
         &[
@@ -185,12 +185,15 @@ async fn url<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 }
 
 async fn arrives<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
-    let delivery = last_line(on, "intake", &["accepted", "duplicate"]).await?;
+    let delivery = last_line(on, "intake", &DELIVERED).await?;
     let reconciled = last_line(on, "reconcile", &["reconciled"]).await?;
     let missing = reconciled
         .and_then(|line| line.fields.get("missing")?.as_u64())
         .unwrap_or_default();
     Ok(match (delivery, missing) {
+        (_, 1..) if on.stack.is_younger_than_a_day(on.now) => Seen::ok(format!(
+            "reconcile found {missing} events from before the stack"
+        )),
         (_, 1..) => Seen::fail(
             format!("reconcile recovered {missing} events that no webhook brought"),
             "Open the endpoint in the provider's dashboard: is it enabled, is its URL that of till webhooks show, and \

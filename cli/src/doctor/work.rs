@@ -148,6 +148,9 @@ async fn ran<B: Backend>(
             format!("{function} ran {} ago", time::age(line.at, on.now)),
             cure,
         ),
+        None if on.stack.is_younger_than_a_day(on.now) => {
+            Seen::ok(format!("{function} has not run yet; the stack is new"))
+        }
         None => Seen::fail(format!("{function} did not run within a day"), cure),
     })
 }

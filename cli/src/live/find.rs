@@ -10,7 +10,7 @@ use aws_config::{Region, SdkConfig, timeout::TimeoutConfig};
 use aws_sdk_cloudformation::{Client, types};
 use aws_sdk_dynamodb::config::Credentials;
 use domain::values::mode::Mode;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -201,6 +201,9 @@ async fn described(
             .stack_status()
             .map(|status| status.as_str().to_owned())
             .unwrap_or_default(),
+        created_at: stack
+            .creation_time()
+            .and_then(|at| Timestamp::from_second(at.secs()).ok()),
         zone: zone.unwrap_or(TimeZone::UTC),
         resources: resources(client, name).await?,
         parameters,

@@ -13,6 +13,7 @@ use aws_config::{SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_sesv2::{
     operation::{
+        create_email_identity::CreateEmailIdentityError,
         delete_suppressed_destination::DeleteSuppressedDestinationError,
         get_email_identity::GetEmailIdentityError,
     },
@@ -352,6 +353,23 @@ impl Platform for AwsPlatform {
                         .is_some_and(GetEmailIdentityError::is_not_found_exception) =>
                 {
                     Ok(None)
+                }
+                Err(failed) => Err(error("SES", &failed)),
+            }
+        })
+    }
+
+    fn verify<'a>(&'a self, address: &'a str) -> Asked<'a, ()> {
+        Box::pin(async move {
+            let create = self.ses.create_email_identity().email_identity(address);
+            match create.send().await {
+                Ok(_) => Ok(()),
+                Err(failed)
+                    if failed
+                        .as_service_error()
+                        .is_some_and(CreateEmailIdentityError::is_already_exists_exception) =>
+                {
+                    Ok(())
                 }
                 Err(failed) => Err(error("SES", &failed)),
             }

@@ -11,11 +11,16 @@ use super::{
 use crate::style::count;
 use domain::{
     delivery::stored_event::EventState,
-    sale::{dispute::DisputeStage, order::OrderState, stock::Movement},
-    values::provider::ProviderId,
+    sale::{
+        dispute::DisputeStage,
+        order::{Order, OrderLine, OrderState},
+        stock::{LineStock, Movement},
+    },
+    values::{ids::Sku, provider::ProviderId},
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Who must act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -201,18 +206,34 @@ fn goods(rows: &Rows) -> Vec<Item> {
                 .then(format!("till stock receive {} UNITS", short.sku))
         })
         .collect();
-    let uncounted = order.uncounted_lines();
-    if uncounted > 0 {
-        let lines = if uncounted == 1 {
-            "1 line of this order is".to_owned()
-        } else {
-            format!("{uncounted} lines of this order are")
-        };
+    items.extend(uncounted(order));
+    items
+}
+
+/// The lines without a stock movement: those of a SKU without a counter, and those of a product without a SKU.
+fn uncounted(order: &Order) -> Vec<Item> {
+    let sku = |line: &OrderLine| match &line.stock {
+        LineStock::Uncounted { sku } => Some(sku.clone()),
+        _ => None,
+    };
+    let skus: BTreeSet<Sku> = order.lines.iter().filter_map(sku).collect();
+    let mut items: Vec<Item> = skus
+        .iter()
+        .map(|sku| {
+            let text = format!(
+                "{sku} has no counter, so this sale was not deducted. Count what is left now."
+            );
+            item("stock", sku, "uncounted", text).then(format!("till stock count {sku} UNITS"))
+        })
+        .collect();
+    let is_unmapped = |line: &&OrderLine| matches!(line.stock, LineStock::Unmapped);
+    let unmapped = order.lines.iter().filter(is_unmapped).count();
+    if unmapped > 0 {
         let text = format!(
-            "{lines} not counted: map the product, or add a counter, and subtract this sale."
+            "{} without a SKU. Map the product to one, then count what is left.",
+            count(unmapped, "line")
         );
-        items
-            .push(item("stock", &order.order_id, "uncounted", text).then("till stock map KEY SKU"));
+        items.push(item("stock", &order.order_id, "unmapped", text).then("till stock map KEY SKU"));
     }
     items
 }

@@ -162,6 +162,13 @@ impl Platform for FakePlatform {
         self.ask("SES", |services| services.verified.get(identity).copied())
     }
 
+    /// The link is pressed at once.
+    fn verify<'a>(&'a self, address: &'a str) -> Asked<'a, ()> {
+        self.ask("SES", |services| {
+            services.verified.insert(address.to_owned(), true);
+        })
+    }
+
     fn mail_account(&self) -> Asked<'_, MailAccount> {
         self.ask("SES", |services| {
             services.account.clone().unwrap_or(MailAccount {
@@ -455,6 +462,7 @@ fn stack(mode: Mode) -> Stack {
         mode,
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         status: "UPDATE_COMPLETE".to_owned(),
+        created_at: None,
         zone: jiff::tz::TimeZone::get("America/New_York").unwrap(),
         parameters,
         outputs: BTreeMap::from([

@@ -231,6 +231,43 @@ async fn one_cause_appears_once() {
     );
 }
 
+#[tokio::test]
+async fn on_its_first_day_a_stack_need_not_have_run_and_may_find_older_events() {
+    let mut desk = healthy();
+    for check in ["webhook.arrives", "work.sweep"] {
+        provoke(&mut desk, check);
+    }
+    let verdict = async |desk: &Desk| desk.till(&["doctor"]).await.exit;
+    desk.stack.created_at = Some(desk.bundle.world.now() - SignedDuration::from_hours(23));
+    assert_eq!(verdict(&desk).await, Exit::Done);
+    desk.stack.created_at = Some(desk.bundle.world.now() - SignedDuration::from_hours(25));
+    assert_eq!(verdict(&desk).await, Exit::Attention);
+}
+
+#[tokio::test]
+async fn setup_lets_ses_mail_a_link_to_the_sender_if_the_person_agrees() {
+    for (agrees, exit) in [("y", Exit::Done), ("n", Exit::Attention)] {
+        let mut desk = healthy().in_test_mode();
+        desk.stack
+            .parameters
+            .insert("Provider".to_owned(), "flex".to_owned());
+        desk.services().verified.clear();
+        desk.services()
+            .verified
+            .insert("owner@harborandpine.example".to_owned(), true);
+        let terminal = typing(&["y", "fsk_test_1", agrees]);
+        let ended = desk.till_at(&terminal, &["setup"]).await;
+        let steps = ended.data()["steps"].as_array().unwrap();
+        let sender = steps
+            .iter()
+            .find(|step| step["name"] == json!("Sender"))
+            .unwrap();
+        assert_eq!(sender["done"], json!(exit == Exit::Done), "{}", ended.text);
+        let said = terminal.said.lock().unwrap().join("\n");
+        assert!(said.contains("receipts@harborandpine.example"), "{said}");
+    }
+}
+
 #[test]
 fn no_cure_names_a_command_that_there_is_not() {
     let file = format!(
@@ -327,7 +364,7 @@ async fn an_endpoint_is_registered_where_the_api_does_it_and_its_secret_is_store
     desk.stack
         .parameters
         .insert("Provider".to_owned(), "flint".to_owned());
-    let answer = json!({"id": "whe_1", "secret": NEW});
+    let answer = json!({"data": {"webhook_endpoint_id": "whe_1", "secret": NEW}});
     desk.services()
         .api
         .insert("POST /v1/webhook-endpoints".to_owned(), (201, answer));

@@ -224,6 +224,17 @@ async fn orders_are_searched_within_a_bound() {
 #[tokio::test]
 async fn the_log_is_read_as_sentences() {
     let desk = busy().await;
+    let at = desk.bundle.world.now() - SignedDuration::from_secs(90);
+    for message in [
+        "START RequestId: 1",
+        "REPORT RequestId: 1",
+        "2026 1 Task timed out after 3.00 seconds",
+    ] {
+        desk.services().log.push(LogLine {
+            at,
+            fields: json!({"message": message}),
+        });
+    }
     let ended = desk.till(&["logs"]).await;
     insta::assert_snapshot!("logs_text", ended.text);
     let of_one = desk.till(&["logs", "fevt_9"]).await;
