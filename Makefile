@@ -29,8 +29,10 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(MAKE) --no-print-directory flint
 	$(MAKE) --no-print-directory bench-check
 
-encrypted: tools  ## Deploy with a key of one's own, and sell something
-	$(OFFLINE) $(STACK) run --parameter KmsKeyArn=new -- $(CARGO) test --locked --package tests --test it -- encryption:: flow::a_paid_checkout
+encrypted: tools  ## Deploy with a key of one's own and no secrets, set the stack up with `till`, and sell something
+	$(OFFLINE) $(STACK) run --bare --parameter KmsKeyArn=new -- sh -c '\
+		$(CARGO) test --locked --package till --test it -- --ignored first_order && \
+		$(CARGO) test --locked --package tests --test it -- encryption:: flow::a_paid_checkout'
 
 flint: tools  ## Deploy a stack that serves Flint only, and deliver every sample
 	$(OFFLINE) $(STACK) run --parameter Provider=flint -- $(CARGO) test --locked --package tests --test it -- flint::samples::

@@ -34,12 +34,19 @@ SAMPLES = {
 def invoke(stack, function, file, changes, in_container):
     if function not in SAMPLES:
         raise say.Failure(f"there is no function {function}; there are {', '.join(SAMPLES)}")
+    # Standard input comes signed, as SAM takes it.
+    event = sys.stdin.buffer.read() if file == "-" else None
     path = pathlib.Path(file) if file else PROJECT / SAMPLES[function]
+
+    def read():
+        # Sign last: a signature is valid for five minutes.
+        return sample(stack, path) if event is None else event
+
     engine = usable_engine() if in_container else None
     deployment.build()
     if engine:
-        return invoke_in_container(stack, function, path, engine)
-    return invoke_here(stack, function, path, changes)
+        return invoke_in_container(stack, function, read, engine)
+    return invoke_here(stack, function, read, changes)
 
 
 def usable_engine():
@@ -51,15 +58,15 @@ def usable_engine():
         return None
 
 
-def invoke_here(stack, function, path, changes):
+def invoke_here(stack, function, read, changes):
     configuration = deployed(stack, function)
     variables = {**environment(stack, configuration, lambda url: url), **changes}
-    answer = runtime.invoke(BUILD / function, configuration, variables, sample(stack, path))
+    answer = runtime.invoke(BUILD / function, configuration, variables, read())
     say.line(answer)
     return 1 if runtime.is_error(answer) else 0
 
 
-def invoke_in_container(stack, function, path, engine):
+def invoke_in_container(stack, function, read, engine):
     template = with_endpoint(BUILD / "template.yaml")
     with contextlib.ExitStack() as open_for_it:
         scratch = open_for_it.enter_context(tempfile.TemporaryDirectory())
@@ -76,9 +83,7 @@ def invoke_in_container(stack, function, path, engine):
         # Otherwise SAM asks the registry for a newer one each time.
         if engine.has(f"public.ecr.aws/lambda/provided:al2023-{tools.architecture()}"):
             command.append("--skip-pull-image")
-        # Sign last: a signature is valid for five minutes.
-        event = sample(stack, path)
-        code = subprocess.run(command, input=event, env=deployment.environment(stack["endpoint"]), cwd=PROJECT).returncode
+        code = subprocess.run(command, input=read(), env=deployment.environment(stack["endpoint"]), cwd=PROJECT).returncode
         # SAM ends the answer without a line break.
         say.line("")
         return code

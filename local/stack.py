@@ -78,7 +78,7 @@ def main():
     event.add_argument("file")
     invoke = verbs.add_parser("invoke", help="run a function on a sample, in a container if Docker runs")
     invoke.add_argument("function")
-    invoke.add_argument("file", nargs="?")
+    invoke.add_argument("file", nargs="?", help="an event; - reads it from standard input")
     invoke.add_argument("--no-container", action="store_true", help="do not use Docker")
     invoke.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], type=setting, dest="changes",
                         help="change a variable of the function; implies --no-container")

@@ -38,7 +38,7 @@ async fn answered(cli: &Cli, terminal: &Console) -> Result<ExitCode, Error> {
     if let Command::Event(EventCommand::New(args)) = &cli.command
         && !(cli.options.local && args.sign)
     {
-        let answer = samples::command(args, terminal, now, None)?;
+        let answer = samples::command(args, terminal, now, None, None)?;
         output::print(&answer, None, cli.options.json, now);
         return Ok(ExitCode::from(answer.exit.code()));
     }

@@ -126,7 +126,7 @@ pub fn body(event: &Value) -> String {
     serde_json::to_string_pretty(event).unwrap_or_default() + "\n"
 }
 
-/// `till event new`.
+/// `till event new`. Signed by `secret`, the local stack's, or by a typed one.
 ///
 /// # Errors
 ///
@@ -136,6 +136,7 @@ pub fn command(
     terminal: &dyn Terminal,
     now: Timestamp,
     stack: Option<&Stack>,
+    secret: Option<String>,
 ) -> Result<Answer, Error> {
     if args.event_type == "list" {
         return names(&args.provider);
@@ -165,7 +166,7 @@ pub fn command(
     )?;
     let body = body(&event);
     let secret = if args.sign {
-        Some(secret(terminal, stack, &args.provider)?)
+        Some(secret.map_or_else(|| typed(terminal), Ok)?)
     } else {
         None
     };
@@ -193,22 +194,11 @@ fn names(provider: &str) -> Result<Answer, Error> {
     Ok(Answer::new("till.samples/1", &json!({"names": names}), text)?.raw())
 }
 
-/// The signing secret: that of the local stack, or typed. It is never an argument.
-fn secret(terminal: &dyn Terminal, stack: Option<&Stack>, provider: &str) -> Result<String, Error> {
-    let local = stack.filter(|stack| stack.local).and_then(|stack| {
-        let name = if provider == "flint" {
-            "flint_webhook_secret"
-        } else {
-            "webhook_secret"
-        };
-        stack.outputs.get(name).cloned()
-    });
-    let typed = || {
-        terminal
-            .ask_hidden("Signing secret (hidden):")
-            .unwrap_or_else(|| terminal.input())
-    };
-    let secret = local.unwrap_or_else(typed);
+/// A signing secret that is typed, or piped into stdin. It is never an argument.
+fn typed(terminal: &dyn Terminal) -> Result<String, Error> {
+    let secret = terminal
+        .ask_hidden("Signing secret (hidden):")
+        .unwrap_or_else(|| terminal.input());
     let secret = secret.trim();
     if secret.is_empty() {
         return Err(Error::usage("no signing secret").cured_by("Type it, or pipe it into stdin."));

@@ -108,7 +108,8 @@ impl Terminal for Console {
         if !self.is_interactive() {
             return None;
         }
-        let prompt = dialoguer::Password::new().with_prompt(question);
+        // The prompt adds a colon.
+        let prompt = dialoguer::Password::new().with_prompt(question.trim_end_matches(':'));
         prompt.interact_on(&self.term).ok()
     }
 

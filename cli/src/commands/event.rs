@@ -30,7 +30,14 @@ pub(super) async fn run<B: Backend>(
         EventCommand::Release { ids, write } => event_write::release(on, ids, write).await,
         EventCommand::Replay { ids, write } => event_write::replay(on, ids, write).await,
         EventCommand::Drop { ids, write } => event_write::drop(on, ids, write).await,
-        EventCommand::New(args) => samples::command(args, on.terminal, on.now, Some(on.stack)),
+        EventCommand::New(args) => {
+            let secret = if args.sign && on.stack.local {
+                Some(super::send::secret(on, &args.provider).await?)
+            } else {
+                None
+            };
+            samples::command(args, on.terminal, on.now, Some(on.stack), secret)
+        }
         EventCommand::Send(args) => super::send::send(on, args).await,
     }
 }

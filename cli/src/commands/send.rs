@@ -27,15 +27,7 @@ pub(super) async fn send<B: Backend>(
     let url = url
         .ok_or_else(|| Error::not_found("the stack has no webhook URL"))?
         .to_owned();
-    let document = on
-        .backend
-        .platform()
-        .secret(name(provider, SecretKind::Webhook))
-        .await?;
-    let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
-    let secret = secrets.first().ok_or_else(|| {
-        Error::not_found("the stack has no webhook secret").cured_by("till setup")
-    })?;
+    let secret = &secret(on, provider).await?;
     let at = args
         .at
         .as_ref()
@@ -74,6 +66,20 @@ pub(super) async fn send<B: Backend>(
         results.push((kind, event_id(event), status));
     }
     answer(&url, &results)
+}
+
+/// The stack's first webhook secret of a provider.
+pub(super) async fn secret<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &str,
+) -> Result<String, Error> {
+    let name = name(served(on, provider)?, SecretKind::Webhook);
+    let document = on.backend.platform().secret(name).await?;
+    let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
+    secrets
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::not_found("the stack has no webhook secret").cured_by("till setup"))
 }
 
 fn event_id(event: &Value) -> String {

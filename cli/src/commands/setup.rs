@@ -10,7 +10,7 @@ use crate::{
     doctor::{self, Line, Status},
     error::{Error, Exit},
     output::Answer,
-    style::labeled,
+    style::{labeled, wrapped},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -49,6 +49,7 @@ pub(super) async fn setup<B: Backend>(
              and mails no customer.",
             on.stack.name
         );
+        let plan = wrapped(&plan, on.terminal.width(), 0);
         danger::confirm(on, Danger::Irreversible, args.write.yes, &plan)?;
     }
     let mut steps = vec![checked(on, "Stack", "stack").await?];
@@ -164,7 +165,8 @@ async fn sender<B: Backend>(on: &Context<'_, B>, write: &WriteArgs) -> Result<St
     let Some(address) = on.stack.parameter("ReceiptSender").filter(|_| is_open) else {
         return Ok(found);
     };
-    let question = format!("SES has not verified {address}. Send it a mail with a link now? [y/N]");
+    let question =
+        format!("SES has not verified {address}.\nSend it a mail with a link now? [y/N]");
     let answer = if write.dry_run {
         None
     } else {
@@ -232,7 +234,7 @@ async fn webhook<B: Backend>(
             "sam deploy",
         ));
     };
-    let by_hand = webhooks::by_hand(provider, url);
+    let by_hand = webhooks::all_by_hand(provider, url);
     if write.dry_run {
         return Ok(step(name, false, "no secret is stored", by_hand));
     }
@@ -244,7 +246,7 @@ async fn webhook<B: Backend>(
         webhooks::store(on, provider, &secret).await?;
         return Ok(step(name, true, format!("registered as {id}"), ""));
     }
-    on.terminal.say(&by_hand);
+    on.terminal.say(&webhooks::by_hand(provider, url));
     let Some(secret) = ask(on, write, "Signing secret (hidden):") else {
         return Ok(step(name, false, "no secret is stored", by_hand));
     };
@@ -298,7 +300,7 @@ fn answer<B>(on: &Context<'_, B>, steps: &[Step]) -> Result<Answer, Error> {
     }
     let open = steps.iter().filter(|step| !step.done).count();
     text += &match open {
-        0 => "\nThe stack is set up. Next: pay once with the test card (README, Deploy), then  till status\n".to_owned(),
+        0 => "\nThe stack is set up. Next: pay once with the test card (README, Deploy), then\n  till status\n".to_owned(),
         open => format!("\n{open} of {} steps are open. Run  till setup  again to go on.\n", steps.len()),
     };
     let exit = if open > 0 {

@@ -135,12 +135,20 @@ fn types(provider: &str, all: bool) -> Result<Answer, Error> {
     .raw())
 }
 
-/// The steps by hand where the API does not register an endpoint.
+/// How to add an endpoint where the API does not register one.
 #[must_use]
 pub(super) fn by_hand(provider: &str, url: &str) -> String {
     format!(
-        "Open Webhooks in the dashboard of {provider} and add an endpoint:\n  URL      {url}\n  Events   all\nThen store its \
-         signing secret:\n  till secrets put webhook --provider {provider}"
+        "Open Webhooks in the dashboard of {provider} and add an endpoint:\n  URL      {url}\n  Events   all"
+    )
+}
+
+/// All steps by hand, to the stored secret.
+#[must_use]
+pub(super) fn all_by_hand(provider: &str, url: &str) -> String {
+    format!(
+        "{}\nThen store its signing secret:\n  till secrets put webhook --provider {provider}",
+        by_hand(provider, url)
     )
 }
 
@@ -175,7 +183,7 @@ async fn create<B: Backend>(
         None => {
             let text = format!(
                 "{provider} does not register endpoints through its API.\n{}\n",
-                by_hand(provider, url)
+                all_by_hand(provider, url)
             );
             let data =
                 json!({"provider": provider, "url": url, "dry_run": false, "created": false});

@@ -285,11 +285,6 @@ async fn local() -> Result<Found, Error> {
             .parameters
             .extend(of(name).map(|url| (parameter.to_owned(), url)));
     }
-    for name in ["webhook_secret", "flint_webhook_secret"] {
-        stack
-            .outputs
-            .extend(of(name).map(|secret| (name.to_owned(), secret)));
-    }
     Ok(Found { config, stack })
 }
 

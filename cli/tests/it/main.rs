@@ -11,6 +11,7 @@
 mod binary;
 mod canary;
 mod danger;
+mod deployed;
 mod desk;
 mod develop;
 mod go_live;

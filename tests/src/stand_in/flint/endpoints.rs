@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Shared<FlintData>> {
         .route("/webhook-endpoints/{id}/rotate-secret", post(rotate))
 }
 
-/// The secret of an endpoint after so many rotations: text of the right form, and the same in each run.
+/// The secret of an endpoint after some rotations: text of the right form, and the same in each run.
 fn secret(id: &str, rotations: usize) -> String {
     let bytes = &fingerprint(format!("{id}#{rotations}").as_bytes())[..32];
     format!("whsec_{}", STANDARD.encode(bytes))
