@@ -179,6 +179,20 @@ pub enum Command {
     },
     /// Name the caller, the account and the stack
     Whoami,
+    /// Print a completion script
+    #[command(
+        after_help = "Example:\n  till completions bash > ~/.local/share/bash-completion/completions/till"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write a man page of each command into a folder
+    #[command(after_help = "Example:\n  till man ~/.local/share/man/man1")]
+    Man {
+        /// The folder, which is made if it is missing
+        dir: std::path::PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -21,7 +21,6 @@ use domain::{
     values::{mode::Mode, outcome::RetryableError},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt};
 
 /// All ports of a stack's tables and work queues.
@@ -161,18 +160,6 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The part of each envelope that names the stack.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
-            "name": self.name,
-            "region": self.region,
-            "mode": self.mode.to_string(),
-            "version": self.version,
-            "local": self.local,
-        })
-    }
-
     /// True on the first day after the first deployment: what runs daily may not have run yet.
     #[must_use]
     pub fn is_younger_than_a_day(&self, now: Timestamp) -> bool {

@@ -40,11 +40,15 @@ use crate::{
     args::{CheckoutCommand, Command},
     backend::Backend,
     error::Error,
+    manual,
     output::Answer,
 };
 
 /// Runs a command.
 pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<Answer, Error> {
+    if let Some(answer) = manual::command(command) {
+        return answer;
+    }
     match command {
         Command::Order(args) => order::order(on, args).await,
         Command::Orders(args) => orders::orders(on, args).await,
@@ -87,5 +91,9 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
             checkout::create(on, &wanted).await
         }
         Command::LineItems { session } => checkout::line_items(on, session).await,
+        // Answered above.
+        Command::Completions { .. } | Command::Man { .. } => {
+            Err(Error::usage("no stack is needed"))
+        }
     }
 }

@@ -12,12 +12,12 @@ use crate::{
     output::Answer,
     style::{labeled, red},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 use std::{collections::BTreeMap, fmt::Write as _, pin::Pin};
 
 /// The verdict of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Ok,
@@ -79,8 +79,17 @@ pub struct Check<B> {
     look: for<'a> fn(&'a Context<'a, B>) -> Look<'a>,
 }
 
+/// All findings.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Report {
+    pub checks: Vec<Line>,
+    pub failed: usize,
+    pub warned: usize,
+    pub skipped: usize,
+}
+
 /// A check's line in the report.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Line {
     pub id: &'static str,
     pub status: Status,
@@ -191,13 +200,19 @@ pub async fn doctor<B: Backend>(on: &Context<'_, B>, wanted: &[String]) -> Resul
         count(Status::Warn),
         count(Status::Skipped),
     );
-    let data = json!({"checks": lines, "failed": failed, "warned": warned, "skipped": skipped});
     let exit = match (failed, skipped) {
         (1.., _) => Exit::Attention,
         (0, 1..) => Exit::Unavailable,
         (0, 0) => Exit::Done,
     };
-    Ok(Answer::new("till.doctor/1", &data, text(&lines, on.terminal.width()))?.ending(exit))
+    let text = text(&lines, on.terminal.width());
+    let data = Report {
+        checks: lines,
+        failed,
+        warned,
+        skipped,
+    };
+    Ok(Answer::of(&data, text)?.ending(exit))
 }
 
 /// The report as text: a line for each group, and one for each problem.

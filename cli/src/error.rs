@@ -1,5 +1,6 @@
 //! Errors and exit codes. An error states what failed and, where there is one, its cure.
 
+use crate::answers::Failure;
 use domain::{ports::Changed, values::outcome::RetryableError};
 use serde_json::{Value, json};
 
@@ -88,7 +89,12 @@ impl Error {
     /// For scripts.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        json!({"schema": "till.error/1", "exit": self.exit.code(), "error": self.what, "cure": self.cure})
+        json!(Failure {
+            schema: Failure::SCHEMA,
+            exit: self.exit.code(),
+            error: self.what.clone(),
+            cure: self.cure.clone(),
+        })
     }
 }
 

@@ -10,6 +10,7 @@
     reason = "texts of some lines: a `write!` whose result is ignored says less"
 )]
 
+pub mod answers;
 pub mod args;
 pub mod backend;
 pub mod commands;
@@ -17,6 +18,7 @@ pub mod danger;
 pub mod doctor;
 pub mod error;
 pub mod live;
+pub mod manual;
 pub mod mask;
 pub mod order;
 pub mod output;

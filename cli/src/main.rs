@@ -8,13 +8,16 @@ use till::{
     args::{Cli, Color, Command, EventCommand},
     error::Error,
     live::{Found, Live, find},
-    output, run, samples,
+    manual, output, run, samples,
     terminal::{Console, Interrupt},
 };
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
     match cli.options.color {
         Color::Auto => {}
         Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -32,8 +35,35 @@ async fn main() -> ExitCode {
     }
 }
 
+/// The end of a command line that is not understood, or asks for help.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    // Nothing was parsed, so the words themselves say whether a script reads this.
+    let wants_json = std::env::args_os()
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json");
+    if !error.use_stderr() || !wants_json {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    // The paragraph that says what is wrong; usage and hints follow it.
+    let what: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let what = what.join(" ");
+    let error = Error::usage(what.trim_start_matches("error: ")).cured_by("till --help");
+    output::print_error(&error, true);
+    ExitCode::from(error.exit.code())
+}
+
 async fn answered(cli: &Cli, terminal: &Console) -> Result<ExitCode, Error> {
     let now = Timestamp::now();
+    if let Some(answer) = manual::command(&cli.command) {
+        let answer = answer?;
+        output::print(&answer, None, cli.options.json, now);
+        return Ok(ExitCode::from(answer.exit.code()));
+    }
     // A sample needs a stack only for the secret of the local one.
     if let Command::Event(EventCommand::New(args)) = &cli.command
         && !(cli.options.local && args.sign)

@@ -1,17 +1,19 @@
 //! The output: the only writer to stdout. Data goes there, as text or as one JSON object; messages go to stderr.
 
 use crate::{
+    answers::{Data, StackName},
     backend::Stack,
     error::{Error, Exit},
     style,
 };
 use domain::values::mode::Mode;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 /// A remark about the completeness of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Warning {
     pub code: &'static str,
     pub text: String,
@@ -52,6 +54,15 @@ impl Answer {
         })
     }
 
+    /// A complete answer, whose form is published.
+    ///
+    /// # Errors
+    ///
+    /// If the data is not JSON, which is a defect.
+    pub fn of<T: Data>(data: &T, text: String) -> Result<Self, Error> {
+        Self::new(T::SCHEMA, data, text)
+    }
+
     /// The same answer with this exit code.
     #[must_use]
     pub fn ending(self, exit: Exit) -> Self {
@@ -87,7 +98,7 @@ impl Answer {
         json!({
             "schema": self.schema,
             "generated_at": format!("{now:.0}"),
-            "stack": stack.map(Stack::to_json),
+            "stack": stack.map(StackName::from),
             "data": self.data,
             "partial": self.partial,
             "warnings": self.warnings,

@@ -5,6 +5,7 @@ pub mod sign;
 mod wrap;
 
 use crate::{
+    answers::{Sample, Samples},
     args::{NewArgs, Wrapping},
     backend::Stack,
     error::Error,
@@ -146,7 +147,7 @@ pub fn command(
         .find(|(name, _)| *name == args.event_type);
     if let Some((_, text)) = function {
         let data: Value = serde_json::from_str(text).unwrap_or_default();
-        return Ok(Answer::new("till.sample/1", &data, (*text).to_owned())?.raw());
+        return Ok(Answer::of(&Sample(data), (*text).to_owned())?.raw());
     }
     let zone = stack.map_or(TimeZone::UTC, |stack| stack.zone.clone());
     let at = args
@@ -185,13 +186,13 @@ pub fn command(
     } else {
         serde_json::to_string_pretty(&data).unwrap_or_default() + "\n"
     };
-    Ok(Answer::new("till.sample/1", &data, text)?.raw())
+    Ok(Answer::of(&Sample(data), text)?.raw())
 }
 
 fn names(provider: &str) -> Result<Answer, Error> {
     let names: Vec<&str> = of(provider)?.iter().map(|(name, _)| *name).collect();
     let text = names.join("\n") + "\n";
-    Ok(Answer::new("till.samples/1", &json!({"names": names}), text)?.raw())
+    Ok(Answer::of(&Samples { names }, text)?.raw())
 }
 
 /// A signing secret that is typed, or piped into stdin. It is never an argument.

@@ -7,10 +7,11 @@ use domain::{
     values::class::Class,
 };
 use jiff::{Timestamp, tz::TimeZone};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The explanation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Why {
     pub id: String,
     /// The state's word.

@@ -2,6 +2,7 @@
 
 use crate::{
     Context,
+    answers::Access,
     backend::Backend,
     error::{Error, Exit},
     order::{text, view},
@@ -12,7 +13,6 @@ use domain::{
     ports::{EntitlementAdmin as _, Entitlements as _},
     values::ids::{CustomerId, SubscriptionId},
 };
-use serde_json::json;
 use std::fmt::Write as _;
 
 pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
@@ -27,9 +27,13 @@ pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
     };
     let rows = store.rows_of(&customer).await?;
     if rows.entitlements.is_empty() && rows.subscriptions.is_empty() {
-        let data = json!({"customer_id": customer, "access": [], "subscriptions": []});
+        let data = Access {
+            customer_id: customer,
+            access: Vec::new(),
+            subscriptions: Vec::new(),
+        };
         let text = format!("No access and no subscription of {id}.\n");
-        return Ok(Answer::new("till.access/1", &data, text)?.ending(Exit::NotFound));
+        return Ok(Answer::of(&data, text)?.ending(Exit::NotFound));
     }
     let entitlements: Vec<_> = rows
         .entitlements
@@ -39,20 +43,29 @@ pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
     let subscriptions: Vec<_> = rows
         .subscriptions
         .iter()
-        .map(|row| {
-            json!({
-                "subscription_id": row.subscription_id,
-                "status": row.snapshot.as_ref().map(|facts| facts.value.status.to_string()),
-                "paid_through": row.paid_through, "ended_at": row.ended_at,
-                "products": row.current_products(),
-            })
+        .map(|row| view::SubscriptionView {
+            subscription_id: row.subscription_id.to_string(),
+            status: row
+                .snapshot
+                .as_ref()
+                .map(|facts| facts.value.status.to_string()),
+            paid_through: row.paid_through,
+            ended_at: row.ended_at,
+            products: row
+                .current_products()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         })
         .collect();
-    let data =
-        json!({"customer_id": customer, "access": entitlements, "subscriptions": subscriptions});
+    let data = Access {
+        customer_id: customer,
+        access: entitlements,
+        subscriptions,
+    };
     let (zone, width) = (&on.stack.zone, on.terminal.width());
-    let mut out = format!("Customer {customer}\n\n");
-    for row in &entitlements {
+    let mut out = format!("Customer {}\n\n", data.customer_id);
+    for row in &data.access {
         let _ = writeln!(out, "{}", text::access(row, zone, width));
     }
     for row in &rows.subscriptions {
@@ -73,5 +86,5 @@ pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
         }
         out.push('\n');
     }
-    Answer::new("till.access/1", &data, out)
+    Answer::of(&data, out)
 }

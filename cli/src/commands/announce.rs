@@ -2,11 +2,10 @@
 
 use super::write::{confirmed, exit, note};
 use crate::{
-    Context, args::AnnounceArgs, backend::Backend, danger::Danger, error::Error, output::Answer,
-    style::count, time,
+    Context, answers::Announce, args::AnnounceArgs, backend::Backend, danger::Danger, error::Error,
+    output::Answer, style::count, time,
 };
 use operator::announce::{Announced, Bounds, announce};
-use serde_json::json;
 
 pub(super) async fn again<B: Backend>(
     on: &Context<'_, B>,
@@ -63,13 +62,16 @@ fn answer<B>(on: &Context<'_, B>, args: &AnnounceArgs, done: &Announced) -> Resu
     if let Some(command) = &command {
         text += &format!("There may be more. To continue:\n  {command}\n");
     }
-    let data = json!({
-        "dry_run": done.dry_run, "batches": done.batches, "cursor": done.cursor,
-        "stopped": done.stopped.as_ref().map(ToString::to_string), "commands": command,
-    });
+    let data = Announce {
+        dry_run: done.dry_run,
+        batches: done.batches,
+        cursor: done.cursor.clone(),
+        stopped: done.stopped.as_ref().map(ToString::to_string),
+        commands: command,
+    };
     let failed = usize::from(done.stopped.is_some());
     let is_cut = done.cursor.is_some();
-    Ok(Answer::new("till.announce/1", &data, text)?
+    Ok(Answer::of(&data, text)?
         .ending(exit(failed, false))
         .cut(is_cut))
 }

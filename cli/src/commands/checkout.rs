@@ -2,6 +2,7 @@
 
 use crate::{
     Context,
+    answers::{Checkout, LineItems},
     backend::{ApiAnswer, ApiRequest, Backend},
     error::{Error, Exit},
     output::Answer,
@@ -75,11 +76,14 @@ pub(super) async fn create<B: Backend>(
             .to_owned()
     };
     let (id, url) = (word("checkout_session_id"), word("redirect_url"));
-    let data = json!({"checkout_session_id": id, "url": url});
+    let data = Checkout {
+        checkout_session_id: id.clone(),
+        url: url.clone(),
+    };
     let text = format!(
         "{id}\nPay here with the test card 4242 4242 4242 4242:\n  {url}\nThen:  till order {id}\n"
     );
-    Answer::new("till.checkout/1", &data, text)
+    Answer::of(&data, text)
 }
 
 pub(super) async fn line_items<B: Backend>(
@@ -117,8 +121,11 @@ pub(super) async fn line_items<B: Backend>(
         table(&head, &rows, on.terminal.width())
     };
     // Sold goods and amounts: no personal data.
-    let data = json!({"checkout_session_id": session, "line_items": items});
-    Answer::new("till.line_items/1", &data, text)
+    let data = LineItems {
+        checkout_session_id: session.to_owned(),
+        line_items: items,
+    };
+    Answer::of(&data, text)
 }
 
 /// Name, quantity, total and eligibility of a line item, as Flex states them.

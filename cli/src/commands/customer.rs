@@ -3,6 +3,7 @@
 use super::write::{confirmed, note};
 use crate::{
     Context,
+    answers::{CustomerCounts, CustomerErase, CustomerExport},
     args::{CustomerCommand, WriteArgs},
     backend::Backend,
     danger::Danger,
@@ -12,7 +13,6 @@ use crate::{
 };
 use domain::values::ids::{CustomerId, OrderId};
 use operator::customer::{Erased, Person, erase, erase_until, export};
-use serde_json::json;
 
 pub(super) async fn run<B: Backend>(
     on: &Context<'_, B>,
@@ -41,11 +41,14 @@ async fn export_one<B: Backend>(on: &Context<'_, B>, person: &Person) -> Result<
     on.terminal.progress(None);
     let found = found?;
     let rows = &found.rows;
-    let counts = json!({
-        "orders": rows.orders.len(), "subscriptions": rows.subscriptions.len(),
-        "entitlements": rows.entitlements.len(), "payment_methods": rows.payment_methods.len(),
-        "checkout_sessions": rows.checkout_sessions.len(), "events": found.events.len(),
-    });
+    let counts = CustomerCounts {
+        orders: rows.orders.len(),
+        subscriptions: rows.subscriptions.len(),
+        entitlements: rows.entitlements.len(),
+        payment_methods: rows.payment_methods.len(),
+        checkout_sessions: rows.checkout_sessions.len(),
+        events: found.events.len(),
+    };
     if !on.options.reveal {
         let text = format!(
             "{} and {} hold data of this person.\nThe export holds personal data. To print it:  add --reveal, and \
@@ -53,11 +56,11 @@ async fn export_one<B: Backend>(on: &Context<'_, B>, person: &Person) -> Result<
             count(rows.orders.len(), "order"),
             count(found.events.len(), "event")
         );
-        return Answer::new("till.customer_counts/1", &counts, text);
+        return Answer::of(&counts, text);
     }
     let export = found.to_json();
     let text = serde_json::to_string_pretty(&export).unwrap_or_default() + "\n";
-    Ok(Answer::new("till.customer_export/1", &export, text)?.raw())
+    Ok(Answer::of(&CustomerExport(export), text)?.raw())
 }
 
 async fn erase_one<B: Backend>(
@@ -105,15 +108,20 @@ fn answer(done: &Erased, id: &str, guest: bool, interrupted: bool) -> Result<Ans
     if !commands.is_empty() {
         text += &format!("Next:\n  {}\n", commands.join("\n  "));
     }
-    let data = json!({
-        "dry_run": done.dry_run, "orders": done.orders, "contact": done.contact,
-        "checkout_sessions": done.checkout_sessions, "events": done.events, "open": done.open,
-        "next": done.next, "commands": commands,
-    });
+    let data = CustomerErase {
+        dry_run: done.dry_run,
+        orders: done.orders.clone(),
+        contact: done.contact,
+        checkout_sessions: done.checkout_sessions.clone(),
+        events: done.events.clone(),
+        open: done.open.clone(),
+        next: done.next.clone(),
+        commands,
+    };
     let exit = match (interrupted && done.next.is_some(), is_left) {
         (true, _) => Exit::Interrupted,
         (false, true) if !done.dry_run => Exit::Failed,
         _ => Exit::Done,
     };
-    Ok(Answer::new("till.customer_erase/1", &data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending(exit))
 }

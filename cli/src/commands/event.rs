@@ -3,6 +3,7 @@
 use super::event_write;
 use crate::{
     Context,
+    answers::{Event, EventBody},
     args::EventCommand,
     backend::Backend,
     error::{Error, Exit},
@@ -16,7 +17,6 @@ use domain::{
     receipt::ReceiptStatus,
     values::ids::{EventId, ReceiptId},
 };
-use serde_json::json;
 use std::{fmt::Write as _, path::Path};
 
 pub(super) async fn run<B: Backend>(
@@ -86,7 +86,7 @@ pub(super) async fn why<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Ans
 
 fn answer(why: &why::Why, waits: bool, width: usize) -> Result<Answer, Error> {
     let exit = if waits { Exit::Attention } else { Exit::Done };
-    Ok(Answer::new("till.why/1", why, why::text(why, width))?.ending(exit))
+    Ok(Answer::of(why, why::text(why, width))?.ending(exit))
 }
 
 async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
@@ -97,24 +97,24 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         .iter()
         .map(|handoff| format!("{handoff:?}"))
         .collect();
-    let data = json!({
-        "event_id": event.event_id,
-        "provider": event.provider,
-        "event_type": event.event_type,
-        "delivery_id": event.delivery_id,
-        "recovered": event.is_recovered(),
-        "occurred_at": event.occurred_at,
-        "received_at": event.received_at,
-        "state": event.state,
-        "class": event.class,
-        "reason": event.reason,
-        "attempts": event.attempts,
-        "note": event.note,
-        "outbox": outbox,
-        "body_bytes": event.body.len(),
-        "fingerprint": event.fingerprint,
-        "orders": orders,
-    });
+    let data = Event {
+        event_id: event.event_id.clone(),
+        provider: event.provider.clone(),
+        event_type: event.event_type.clone(),
+        delivery_id: event.delivery_id.clone(),
+        recovered: event.is_recovered(),
+        occurred_at: event.occurred_at,
+        received_at: event.received_at,
+        state: event.state,
+        class: event.class,
+        reason: event.reason.clone(),
+        attempts: event.attempts,
+        note: event.note.clone(),
+        outbox,
+        body_bytes: event.body.len(),
+        fingerprint: event.fingerprint.clone(),
+        orders,
+    };
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "{label:14}{value}");
@@ -138,10 +138,10 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
     if let Some(note) = &event.note {
         line("Note", note);
     }
-    for order in &orders {
+    for order in &data.orders {
         line("Order", &format!("till order {order}"));
     }
-    Answer::new("till.event/1", &data, text)
+    Answer::of(&data, text)
 }
 
 /// The signed bytes. They hold personal data, so a terminal shows them only on request.
@@ -159,12 +159,17 @@ async fn body<B: Backend>(
                 format!("{} cannot be written: {error}", path.display()),
             )
         })?;
-        let data = json!({"event_id": event.event_id, "bytes": size, "file": path});
+        let data = EventBody {
+            event_id: event.event_id,
+            bytes: size,
+            file: Some(path.display().to_string()),
+            body: None,
+        };
         let text = format!(
             "{size} bytes written to {}. They hold personal data.\n",
             path.display()
         );
-        return Answer::new("till.event_body/1", &data, text);
+        return Answer::of(&data, text);
     }
     if !on.options.reveal {
         return Err(
@@ -172,7 +177,13 @@ async fn body<B: Backend>(
                 .cured_by("Add --out FILE, or --reveal to print it"),
         );
     }
-    let body = String::from_utf8_lossy(&event.body);
-    let data = json!({"event_id": event.event_id, "bytes": size, "body": body});
-    Ok(Answer::new("till.event_body/1", &data, format!("{body}\n"))?.raw())
+    let body = String::from_utf8_lossy(&event.body).into_owned();
+    let text = format!("{body}\n");
+    let data = EventBody {
+        event_id: event.event_id,
+        bytes: size,
+        file: None,
+        body: Some(body),
+    };
+    Ok(Answer::of(&data, text)?.raw())
 }

@@ -3,6 +3,7 @@
 use super::write::{confirmed, exit, note};
 use crate::{
     Context,
+    answers::{EventResult, EventWrite},
     args::WriteArgs,
     backend::Backend,
     danger::Danger,
@@ -15,7 +16,6 @@ use operator::{
     events::{self, Again, Ask, Dropped, Left},
     note::Note,
 };
-use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// More events at once are a bulk action.
@@ -195,12 +195,12 @@ fn answer(
     dry_run: bool,
     interrupted: bool,
 ) -> Result<Answer, Error> {
-    let failed: Vec<&EventId> = items
+    let failed: Vec<EventId> = items
         .iter()
         .filter(|item| !item.done)
-        .map(|item| &item.id)
+        .map(|item| item.id.clone())
         .collect();
-    let left: Vec<&EventId> = ids.iter().skip(items.len()).collect();
+    let left: Vec<EventId> = ids.iter().skip(items.len()).cloned().collect();
     let done = items.len() - failed.len();
     let mut text = String::new();
     for item in items {
@@ -226,20 +226,27 @@ fn answer(
     for command in &commands {
         let _ = writeln!(text, "Stopped. To continue:\n  {command}");
     }
-    let json_item =
-        |item: &Item| json!({"event_id": item.id, "done": item.done, "text": item.text});
-    let data = json!({
-        "action": action.word(), "dry_run": dry_run,
-        "events": items.iter().map(json_item).collect::<Vec<Value>>(),
-        "failed": failed, "not_tried": left, "commands": commands,
-    });
+    let result = |item: &Item| EventResult {
+        event_id: item.id.clone(),
+        done: item.done,
+        text: item.text.clone(),
+    };
+    let number_failed = failed.len();
+    let data = EventWrite {
+        action: action.word(),
+        dry_run,
+        events: items.iter().map(result).collect(),
+        failed,
+        not_tried: left,
+        commands,
+    };
     let all_unknown = !items.is_empty()
         && items
             .iter()
             .all(|item| item.text == Left::Unknown.to_string());
-    let exit = match exit(failed.len(), interrupted) {
+    let exit = match exit(number_failed, interrupted) {
         Exit::Failed if all_unknown => Exit::NotFound,
         exit => exit,
     };
-    Ok(Answer::new("till.event_write/1", &data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending(exit))
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Context,
+    answers::{EventLine, Events},
     args::{EventsArgs, RangeArgs},
     backend::Backend,
     error::Error,
@@ -13,7 +14,6 @@ use crate::{
 use domain::delivery::stored_event::EventState;
 use jiff::{Timestamp, ToSpan};
 use operator::list::{self, EventRow};
-use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt::Write};
 
 /// An event that is unfinished for longer than this is late.
@@ -58,7 +58,9 @@ pub(super) async fn events<B: Backend>(
                 .as_deref()
                 .is_none_or(|wanted| class == Some(wanted))
     });
-    let data = json!({"events": rows.iter().map(to_json).collect::<Vec<Value>>()});
+    let data = Events {
+        events: rows.iter().map(EventLine::from).collect(),
+    };
     let text = if args.ids {
         rows.iter()
             .map(|row| format!("{}\n", row.event_id))
@@ -66,26 +68,12 @@ pub(super) async fn events<B: Backend>(
     } else {
         text(on, &rows)
     };
-    let answer = Answer::new("till.events/1", &data, text)?.cut(is_cut);
+    let answer = Answer::of(&data, text)?.cut(is_cut);
     let answer = if args.ids { answer.raw() } else { answer };
     Ok(if is_cut {
         answer.warned("limit", "there may be more: raise --limit.")
     } else {
         answer
-    })
-}
-
-/// An event as JSON.
-pub(super) fn to_json(row: &EventRow) -> Value {
-    json!({
-        "event_id": row.event_id,
-        "event_type": row.event_type,
-        "received_at": row.first_seen,
-        "state": row.state,
-        "class": row.class,
-        "reason": row.reason,
-        "attempts": row.attempts,
-        "note": row.note,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::write::{confirmed, note};
 use crate::{
     Context,
+    answers::{FlowChange, Pause, Resume},
     args::FlowArgs,
     backend::{Backend, Flow, Function},
     danger::Danger,
@@ -12,7 +13,6 @@ use crate::{
     time,
 };
 use jiff::{Timestamp, ToSpan};
-use serde_json::json;
 
 /// How long the work of a paused function keeps, and what happens then.
 fn deadline(function: Function, now: Timestamp) -> (Option<Timestamp>, &'static str) {
@@ -106,21 +106,18 @@ fn answer<B>(
     let name = args.function.name();
     let word = if runs { "running" } else { "paused" };
     let (until, _) = deadline(args.function, on.now);
-    let data = json!({
-        "function": name, "dry_run": args.write.dry_run, "changed": changes,
-        "flow": if changes || is_so { word } else { "unchanged" },
-        "resume_before": until.filter(|_| !runs),
-    });
+    let data = FlowChange {
+        function: name,
+        dry_run: args.write.dry_run,
+        changed: changes,
+        flow: if changes || is_so { word } else { "unchanged" },
+        resume_before: until.filter(|_| !runs),
+    };
     let end = match (is_so, changes) {
         (true, _) => format!("{name} is {word} already.\n"),
         (false, true) if runs => format!("{name} is running.\n"),
         (false, true) => format!("{name} is paused. To resume:  till resume {name}\n"),
         (false, false) => "Nothing changed.\n".to_owned(),
-    };
-    let schema = if runs {
-        "till.resume/1"
-    } else {
-        "till.pause/1"
     };
     let plan: Vec<String> = plan
         .lines()
@@ -131,5 +128,9 @@ fn answer<B>(
     } else {
         format!("{}\n{end}", plan.join("\n"))
     };
-    Answer::new(schema, &data, text)
+    if runs {
+        Answer::of(&Resume(data), text)
+    } else {
+        Answer::of(&Pause(data), text)
+    }
 }

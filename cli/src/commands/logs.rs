@@ -3,6 +3,7 @@
 use super::events::range;
 use crate::{
     Context,
+    answers::{LogEntry, Logs, Watch},
     args::LogsArgs,
     backend::{Backend, LogLine, LogQuery},
     error::{Error, Exit},
@@ -11,7 +12,7 @@ use crate::{
     time,
 };
 use jiff::{Timestamp, ToSpan};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(super) async fn logs<B: Backend>(
     on: &Context<'_, B>,
@@ -35,8 +36,15 @@ pub(super) async fn logs<B: Backend>(
         .filter(|line| is_wanted(line, args))
         .collect();
     let text: String = lines.iter().map(|line| sentence(line, on)).collect();
-    let to_json = |line: &LogLine| json!({"at": line.at, "fields": line.fields});
-    let data = json!({"since": since, "before": before, "lines": lines.iter().map(to_json).collect::<Vec<Value>>()});
+    let entry = |line: &LogLine| LogEntry {
+        at: line.at,
+        fields: line.fields.clone(),
+    };
+    let data = Logs {
+        since,
+        before,
+        lines: lines.iter().map(entry).collect(),
+    };
     let text = if text.is_empty() {
         "No lines.\n".to_owned()
     } else {
@@ -47,9 +55,7 @@ pub(super) async fn logs<B: Backend>(
     } else {
         Exit::Done
     };
-    let answer = Answer::new("till.logs/1", &data, text)?
-        .ending(exit)
-        .cut(is_cut);
+    let answer = Answer::of(&data, text)?.ending(exit).cut(is_cut);
     Ok(if is_cut {
         answer.warned(
             "limit",
@@ -240,8 +246,8 @@ pub(super) async fn watch<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Err
         clock += i64::try_from(EVERY_SECONDS).unwrap_or(1).seconds();
     }
     on.terminal.progress(None);
-    let data = json!({"last_line_at": last});
-    Ok(Answer::new("till.watch/1", &data, String::new())?
+    let data = Watch { last_line_at: last };
+    Ok(Answer::of(&data, String::new())?
         .raw()
         .ending(Exit::Interrupted))
 }

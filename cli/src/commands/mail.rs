@@ -3,6 +3,7 @@
 use super::mail_write;
 use crate::{
     Context,
+    answers::{Mail, MailLine, MailPreview, Mails},
     args::MailCommand,
     backend::Backend,
     error::{Error, Exit},
@@ -18,7 +19,6 @@ use domain::{
 };
 use mail::{Merchant, Settings, Templates, compose};
 use operator::list::{self, ReceiptRow};
-use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 pub(super) async fn run<B: Backend>(
@@ -90,18 +90,11 @@ async fn list<B: Backend>(
     for status in wanted {
         rows.extend(list::receipts(on.backend.store(), status, limit).await?);
     }
-    let data = json!({"mails": rows.iter().map(to_json).collect::<Vec<Value>>()});
+    let data = Mails {
+        mails: rows.iter().map(MailLine::from).collect(),
+    };
     let text = list_text(&rows, on.now, on.terminal.width());
-    Answer::new("till.mails/1", &data, text)
-}
-
-/// A mail as JSON.
-pub(super) fn to_json(row: &ReceiptRow) -> Value {
-    json!({
-        "receipt_id": row.receipt_id, "status": row.status.as_str(), "version": row.version,
-        "created_at": row.created_at, "due_at": row.due_at, "reason": row.reason,
-        "attempts": row.attempts, "note": row.note,
-    })
+    Answer::of(&data, text)
 }
 
 /// Mails as lines.
@@ -138,21 +131,23 @@ pub(super) fn list_text(rows: &[ReceiptRow], now: jiff::Timestamp, width: usize)
 async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
     let receipt = stored(on, id).await?;
     let history = timeline::mails(&receipt);
-    let data = json!({
-        "receipt_id": receipt.receipt_id,
-        "order_id": receipt.order_id,
-        "kind": receipt.kind.name(),
-        "status": receipt.state.status().as_str(),
-        "version": receipt.version,
-        "created_at": receipt.created_at,
-        "due_at": receipt.due_at,
-        "reopened_at": receipt.reopened_at,
-        "attempts": receipt.attempts,
-        "failure": receipt.delivery_failure().map(|failure| failure.to_string()),
-        "note": receipt.note,
-        "message_ids": message_ids(&receipt),
-        "history": history,
-    });
+    let data = Mail {
+        receipt_id: receipt.receipt_id.clone(),
+        order_id: receipt.order_id.clone(),
+        kind: receipt.kind.name(),
+        status: receipt.state.status().as_str(),
+        version: receipt.version,
+        created_at: receipt.created_at,
+        due_at: receipt.due_at,
+        reopened_at: receipt.reopened_at,
+        attempts: receipt.attempts,
+        failure: receipt
+            .delivery_failure()
+            .map(|failure| failure.to_string()),
+        note: receipt.note.clone(),
+        message_ids: message_ids(&receipt),
+        history,
+    };
     let zone = &on.stack.zone;
     let mut text = why::text(&why::mail(&receipt, zone, on.now), on.terminal.width());
     let _ = writeln!(
@@ -160,7 +155,7 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         "\n{:15}{}\n{:15}till order {}",
         "  Version", receipt.version, "  Order", receipt.order_id
     );
-    for entry in &history {
+    for entry in &data.history {
         let _ = writeln!(
             text,
             "  {}  {:8}{}",
@@ -169,7 +164,7 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
             entry.text
         );
     }
-    Answer::new("till.mail/1", &data, text)
+    Answer::of(&data, text)
 }
 
 fn message_ids(receipt: &Receipt) -> Vec<String> {
@@ -208,11 +203,15 @@ async fn preview<B: Backend>(on: &Context<'_, B>, id: &str, html: bool) -> Resul
     } else {
         "(masked)"
     };
-    let data = json!({
-        "receipt_id": receipt.receipt_id, "masked": !on.options.reveal,
-        "from": email.from.as_str(), "to": to,
-        "subject": email.subject, "text": email.text, "html": email.html,
-    });
+    let data = MailPreview {
+        receipt_id: receipt.receipt_id.clone(),
+        masked: !on.options.reveal,
+        from: email.from.as_str().to_owned(),
+        to: to.to_owned(),
+        subject: email.subject.clone(),
+        text: email.text.clone(),
+        html: email.html.clone(),
+    };
     let body = if html { &email.html } else { &email.text };
     let text = format!(
         "As it would be sent now, by the built-in templates. Stacks with a layer of templates differ.\n\nFrom: {} <{}>\n\
@@ -221,7 +220,7 @@ async fn preview<B: Backend>(on: &Context<'_, B>, id: &str, html: bool) -> Resul
         email.from.as_str(),
         email.subject,
     );
-    Answer::new("till.mail_preview/1", &data, text)
+    Answer::of(&data, text)
 }
 
 /// The order with a masked customer.

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Context,
+    answers::{MailClearAddress, MailClose, MailCorrectAddress, MailResend},
     args::WriteArgs,
     backend::Backend,
     danger::Danger,
@@ -26,7 +27,6 @@ use operator::{
     close::Closed,
     resend::{self, Resent},
 };
-use serde_json::json;
 
 /// The version that the operator saw. Without a terminal and without a dry run it must be stated.
 fn seen<B>(
@@ -105,16 +105,19 @@ async fn plan<B: Backend>(
 
 fn resent(receipt: &Receipt, done: &Resent, dry_run: bool) -> Result<Answer, Error> {
     let is_left = matches!(done, Resent::Left(_));
-    let data = json!({
-        "receipt_id": receipt.receipt_id, "dry_run": dry_run, "queued": !is_left && !dry_run,
-        "version": receipt.version, "text": done.to_string(),
-    });
+    let data = MailResend {
+        receipt_id: receipt.receipt_id.clone(),
+        dry_run,
+        queued: !is_left && !dry_run,
+        version: receipt.version,
+        text: done.to_string(),
+    };
     let text = if dry_run && !is_left {
         format!("Nothing changed. It would be {done}\n")
     } else {
         format!("{done}\n")
     };
-    Ok(Answer::new("till.mail_resend/1", &data, text)?.ending(ending(is_left)))
+    Ok(Answer::of(&data, text)?.ending(ending(is_left)))
 }
 
 fn ending(is_left: bool) -> Exit {
@@ -139,19 +142,25 @@ pub(super) async fn close<B: Backend>(
         note.why()
     );
     if args.dry_run {
-        let data = json!({"receipt_id": receipt.receipt_id, "dry_run": true, "closed": false});
-        return Answer::new(
-            "till.mail_close/1",
-            &data,
-            format!("{plan}\nNothing changed.\n"),
-        );
+        let data = MailClose {
+            receipt_id: receipt.receipt_id,
+            dry_run: true,
+            closed: false,
+            text: None,
+        };
+        return Answer::of(&data, format!("{plan}\nNothing changed.\n"));
     }
     confirmed(on, Danger::Irreversible, args, &plan)?;
     let store = on.backend.store();
     let done = operator::close::close(store, &receipt.receipt_id, version, &note).await?;
     let is_left = !matches!(done, Closed::Now { .. });
-    let data = json!({"receipt_id": receipt.receipt_id, "dry_run": false, "closed": !is_left, "text": done.to_string()});
-    Ok(Answer::new("till.mail_close/1", &data, format!("{done}\n"))?.ending(ending(is_left)))
+    let data = MailClose {
+        receipt_id: receipt.receipt_id,
+        dry_run: false,
+        closed: !is_left,
+        text: Some(done.to_string()),
+    };
+    Ok(Answer::of(&data, format!("{done}\n"))?.ending(ending(is_left)))
 }
 
 /// An address, asked for or read from stdin. The command line would keep it in the shell's history.
@@ -202,23 +211,29 @@ pub(super) async fn correct<B: Backend>(
         note.why()
     );
     if args.dry_run {
-        let data = json!({"order_id": order.order_id, "dry_run": true, "corrected": false});
-        return Answer::new(
-            "till.mail_correct_address/1",
-            &data,
-            format!("{plan}\nNothing changed.\n"),
-        );
+        let data = MailCorrectAddress {
+            order_id: order.order_id,
+            dry_run: true,
+            corrected: false,
+            text: None,
+        };
+        return Answer::of(&data, format!("{plan}\nNothing changed.\n"));
     }
     confirmed(on, Danger::CustomerNotices, args, &plan)?;
     let store = on.backend.store();
     let done = operator::address::correct(store, &order.order_id, order.version, &email).await?;
     let is_left = done != Corrected::Now;
-    let data = json!({"order_id": order.order_id, "dry_run": false, "corrected": !is_left, "text": done.to_string()});
+    let data = MailCorrectAddress {
+        order_id: order.order_id,
+        dry_run: false,
+        corrected: !is_left,
+        text: Some(done.to_string()),
+    };
     let mut text = format!("{done}\n");
     for id in order.delivery_failures.keys() {
         text += &format!("Now send it again:  till mail resend {id}\n");
     }
-    Ok(Answer::new("till.mail_correct_address/1", &data, text)?.ending(ending(is_left)))
+    Ok(Answer::of(&data, text)?.ending(ending(is_left)))
 }
 
 /// The address to clear.
@@ -276,10 +291,13 @@ fn cleared(
     dry_run: bool,
 ) -> Result<Answer, Error> {
     let is_left = done != Cleared::Now && at_ses != Some(true);
-    let data = json!({
-        "address": mask::email(email), "dry_run": dry_run, "cleared": done == Cleared::Now && !dry_run,
-        "removed_at_ses": at_ses, "text": done.to_string(),
-    });
+    let data = MailClearAddress {
+        address: mask::email(email),
+        dry_run,
+        cleared: done == Cleared::Now && !dry_run,
+        removed_at_ses: at_ses,
+        text: done.to_string(),
+    };
     let ses = match at_ses {
         Some(true) => "Removed from SES's list.\n",
         Some(false) => "It was not on SES's list.\n",
@@ -291,5 +309,5 @@ fn cleared(
         ""
     };
     let text = format!("{}: {dry}{done}\n{ses}", mask::email(email));
-    Ok(Answer::new("till.mail_clear_address/1", &data, text)?.ending(ending(is_left)))
+    Ok(Answer::of(&data, text)?.ending(ending(is_left)))
 }

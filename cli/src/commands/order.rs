@@ -2,6 +2,7 @@
 
 use crate::{
     Context,
+    answers::{OrderForCustomer, OrderList},
     args::OrderArgs,
     backend::{ApiRequest, Backend, LogLine, LogQuery},
     error::{Error, Exit},
@@ -18,7 +19,7 @@ use crate::{
 };
 use domain::values::ids::{CustomerId, PaymentIntentId, SubscriptionId};
 use jiff::ToSpan;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The most log lines for one order.
 const MOST_LINES: usize = 200;
@@ -86,17 +87,16 @@ async fn one<B: Backend>(
     };
     let view = view(known, on.options.reveal, on.now);
     if args.for_customer {
-        let text = paragraph(&view, &on.stack.zone);
-        let data = json!({"order_id": view.order_id, "text": text});
+        let data = OrderForCustomer {
+            text: paragraph(&view, &on.stack.zone),
+            order_id: view.order_id,
+        };
         let width = on.terminal.width();
-        return Answer::new(
-            "till.order_for_customer/1",
-            &data,
-            crate::style::wrapped(&text, width, 0) + "\n",
-        );
+        let text = crate::style::wrapped(&data.text, width, 0) + "\n";
+        return Answer::of(&data, text);
     }
     let text = text(&view, &on.stack.zone, on.now, on.terminal.width());
-    let answer = Answer::new("till.order/1", &view, text)?;
+    let answer = Answer::of(&view, text)?;
     Ok(match (log_error, args.logs) {
         (Some(error), _) => answer.warned("no_log", format!("the log is not readable: {error}")),
         (None, true) => answer,
@@ -147,9 +147,12 @@ fn several<B>(on: &Context<'_, B>, found: &Found) -> Result<Answer, Error> {
     for id in &ids {
         text += &format!("  till order {id}\n");
     }
-    let data = json!({"via": found.via, "orders": ids});
+    let data = OrderList {
+        via: found.via,
+        orders: ids,
+    };
     let _ = on;
-    Answer::new("till.order_list/1", &data, text)
+    Answer::of(&data, text)
 }
 
 /// Finds the orders of an address: the provider knows the customer, and our index the customer's orders. The address is
@@ -176,8 +179,11 @@ async fn by_email<B: Backend>(on: &Context<'_, B>, args: &OrderArgs) -> Result<A
         [] => {
             let text = "No order of a customer with this address.\n  Guests have no customer: ask for the order \
                         number.\n";
-            let data = json!({"via": "address", "orders": Value::Array(Vec::new())});
-            Ok(Answer::new("till.order_list/1", &data, text.to_owned())?.ending(Exit::NotFound))
+            let data = OrderList {
+                via: "address",
+                orders: Vec::new(),
+            };
+            Ok(Answer::of(&data, text.to_owned())?.ending(Exit::NotFound))
         }
         [_] => one(on, &found, args).await,
         _ => several(on, &found),

@@ -3,6 +3,7 @@
 use super::write::{confirmed, exit, note, word};
 use crate::{
     Context,
+    answers::Redrive,
     args::RedriveArgs,
     backend::{Backend, Hop},
     danger::Danger,
@@ -19,7 +20,7 @@ use operator::{
     redrive::{Bounds, Redriven, redrive_until},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{borrow::Cow, fmt::Write as _};
 
 /// More messages at once are a bulk action.
@@ -173,12 +174,18 @@ fn answer<B>(on: &Context<'_, B>, args: &RedriveArgs, done: &Redriven) -> Result
     if done.not_ours > 0 {
         text += "Delete messages that are not understood by hand in the SQS console; they would fail again.\n";
     }
-    let data = json!({
-        "queue": name, "dry_run": done.dry_run, "moved": done.moved, "first": done.first,
-        "not_ours": done.not_ours, "others": done.others, "depth": done.depth,
-        "stopped": done.stopped.as_ref().map(ToString::to_string), "commands": commands,
-    });
+    let data = Redrive {
+        queue: name,
+        dry_run: done.dry_run,
+        moved: done.moved,
+        first: done.first.clone(),
+        not_ours: done.not_ours,
+        others: done.others,
+        depth: done.depth,
+        stopped: done.stopped.as_ref().map(ToString::to_string),
+        commands,
+    };
     let interrupted = on.terminal.is_interrupted();
     let failed = usize::from(done.stopped.is_some());
-    Ok(Answer::new("till.redrive/1", &data, text)?.ending(exit(failed, interrupted)))
+    Ok(Answer::of(&data, text)?.ending(exit(failed, interrupted)))
 }

@@ -5,7 +5,8 @@ use super::{
     write::{confirmed, exit, note, word},
 };
 use crate::{
-    Context, args::ReplayArgs, backend::Backend, danger::Danger, error::Error, output::Answer, time,
+    Context, answers::ReplayCount, args::ReplayArgs, backend::Backend, danger::Danger,
+    error::Error, output::Answer, time,
 };
 use domain::{ports::Search, values::ids::EventId};
 use operator::{
@@ -13,7 +14,6 @@ use operator::{
     note::Note,
     pace::Pace,
 };
-use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 pub(super) async fn replay<B: Backend>(
@@ -157,25 +157,28 @@ fn answer<B>(
         };
         let _ = writeln!(text, "{to}:\n  {command}");
     }
-    let count =
-        |(again, number): (&Again, &usize)| json!({"result": again.to_string(), "count": number});
-    let data = json!({
-        "dry_run": done.dry_run,
-        "since": search.since, "before": search.before,
-        "replayed": done.replayed(),
-        "counts": done.counts.iter().map(count).collect::<Vec<Value>>(),
-        "first": done.first,
-        "unreadable": done.unreadable,
-        "complete": done.complete,
-        "cursor": done.cursor,
-        "stopped": done.stopped.as_ref().map(ToString::to_string),
-        "commands": commands,
-    });
+    let count = |(again, number): (&Again, &usize)| ReplayCount {
+        result: again.to_string(),
+        count: *number,
+    };
+    let data = crate::answers::Replay {
+        dry_run: done.dry_run,
+        since: search.since,
+        before: search.before,
+        replayed: done.replayed(),
+        counts: done.counts.iter().map(count).collect(),
+        first: done.first.clone(),
+        unreadable: done.unreadable.clone(),
+        complete: done.complete,
+        cursor: done.cursor.clone(),
+        stopped: done.stopped.as_ref().map(ToString::to_string),
+        commands,
+    };
     let contended = done
         .counts
         .get(&Again::Left(operator::events::Left::Contended));
     let failed = usize::from(done.stopped.is_some()) + contended.copied().unwrap_or_default();
-    Ok(Answer::new("till.replay/1", &data, text)?
+    Ok(Answer::of(&data, text)?
         .ending(exit(failed, interrupted))
         .cut(!done.complete))
 }

@@ -3,6 +3,7 @@
 use super::write::{confirmed, note};
 use crate::{
     Context,
+    answers::{Reconcile, Run, Sweep},
     args::WriteArgs,
     backend::{Backend, Function, LogLine, LogQuery},
     danger::Danger,
@@ -10,7 +11,7 @@ use crate::{
     output::Answer,
 };
 use jiff::ToSpan;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write as _;
 
 pub(super) async fn reconcile<B: Backend>(
@@ -36,11 +37,6 @@ async fn run<B: Backend>(
     outcome: &str,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let schema = if function == Function::Sweep {
-        "till.sweep/1"
-    } else {
-        "till.reconcile/1"
-    };
     let note = note(on, args).await?;
     let plan = format!(
         "Runs {} now. It repeats no order, stock movement or mail.\nBy {}: {}",
@@ -49,8 +45,7 @@ async fn run<B: Backend>(
         note.why()
     );
     if args.dry_run {
-        let data = json!({"function": function.name(), "dry_run": true, "line": Value::Null});
-        return Answer::new(schema, &data, format!("{plan}\nNothing changed.\n"));
+        return answer(function, true, None, format!("{plan}\nNothing changed.\n"));
     }
     confirmed(on, Danger::Harmless, args, &plan)?;
     let platform = on.backend.platform();
@@ -60,10 +55,6 @@ async fn run<B: Backend>(
     on.terminal.progress(None);
     invoked?;
     let line = line_of_run(on, function, outcome).await?;
-    let data = json!({
-        "function": function.name(), "dry_run": false,
-        "line": line.as_ref().map(|line| line.fields.clone()),
-    });
     let text = match &line {
         Some(line) => format!("{} has run: {}\n", function.name(), fields(line)),
         None => format!(
@@ -72,7 +63,25 @@ async fn run<B: Backend>(
             function.name()
         ),
     };
-    Answer::new(schema, &data, text)
+    answer(function, false, line.map(|line| line.fields), text)
+}
+
+fn answer(
+    function: Function,
+    dry_run: bool,
+    line: Option<Value>,
+    text: String,
+) -> Result<Answer, Error> {
+    let run = Run {
+        function: function.name(),
+        dry_run,
+        line,
+    };
+    if function == Function::Sweep {
+        Answer::of(&Sweep(run), text)
+    } else {
+        Answer::of(&Reconcile(run), text)
+    }
 }
 
 async fn line_of_run<B: Backend>(

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     Context,
+    answers::{SecretPrint, SecretPut, Secrets},
     args::{SecretKind, SecretsCommand, WriteArgs},
     backend::{Backend, SecretText},
     danger::Danger,
@@ -113,14 +114,19 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
                     ""
                 );
             }
-            list.push(json!({"name": name, "provider": provider, "fingerprints": prints, "changed_at": changed_at}));
+            list.push(SecretPrint {
+                name,
+                provider,
+                fingerprints: prints,
+                changed_at,
+            });
         }
     }
     let exit = if missing { Exit::Attention } else { Exit::Done };
     if missing {
         text += "Set what is missing:  till setup\n";
     }
-    Ok(Answer::new("till.secrets/1", &json!({"secrets": list}), text)?.ending(exit))
+    Ok(Answer::of(&Secrets { secrets: list }, text)?.ending(exit))
 }
 
 async fn put_key<B: Backend>(
@@ -241,8 +247,12 @@ async fn write<B: Backend>(
     } else {
         "Written. Running functions read it within five minutes, or at the next signature that does not fit.\n"
     };
-    let data = json!({"name": name, "dry_run": args.dry_run, "text": plan});
-    Answer::new("till.secret_put/1", &data, format!("{plan}\n{end}"))
+    let data = SecretPut {
+        name,
+        dry_run: args.dry_run,
+        text: plan.to_owned(),
+    };
+    Answer::of(&data, format!("{plan}\n{end}"))
 }
 
 /// Writes a document, unless another writer changed it since it was read. Secrets Manager has no condition, so the gap

@@ -3,6 +3,7 @@
 use super::secrets::{name, served, webhook_secrets};
 use crate::{
     Context,
+    answers::{EventSend, SentEvent},
     args::{SecretKind, SendArgs},
     backend::Backend,
     error::{Error, Exit},
@@ -11,7 +12,7 @@ use crate::{
     time,
 };
 use domain::values::{fingerprint::fingerprint, mode::Mode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write as _;
 
 pub(super) async fn send<B: Backend>(
@@ -116,10 +117,15 @@ fn answer(url: &str, results: &[(&String, String, u16)]) -> Result<Answer, Error
         refused += usize::from(*status != 200);
         let _ = writeln!(text, "  {status}  {id}  {kind}");
     }
-    let list = results
-        .iter()
-        .map(|(kind, id, status)| json!({"event_type": kind, "event_id": id, "status": status}));
-    let data = json!({"url": url, "sent": list.collect::<Vec<Value>>()});
+    let sent = results.iter().map(|(kind, id, status)| SentEvent {
+        event_type: (*kind).clone(),
+        event_id: id.clone(),
+        status: *status,
+    });
+    let data = EventSend {
+        url: url.to_owned(),
+        sent: sent.collect(),
+    };
     if refused > 0 {
         text += "A 4xx was refused, a 5xx is worth another try: till logs --function intake\n";
     } else if let Some((_, id, _)) = results.first() {
@@ -130,5 +136,5 @@ fn answer(url: &str, results: &[(&String, String, u16)]) -> Result<Answer, Error
     } else {
         Exit::Done
     };
-    Ok(Answer::new("till.event_send/1", &data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending(exit))
 }

@@ -4,6 +4,7 @@
 use super::{secrets, webhook_test, webhooks};
 use crate::{
     Context,
+    answers::{Setup, SetupStep},
     args::{SecretKind, SetupArgs, WriteArgs},
     backend::Backend,
     danger::{self, Danger},
@@ -12,26 +13,14 @@ use crate::{
     output::Answer,
     style::{labeled, wrapped},
 };
-use serde::Serialize;
-use serde_json::json;
-
-/// A step and its end.
-#[derive(Debug, Clone, Serialize)]
-struct Step {
-    name: String,
-    done: bool,
-    text: String,
-    /// The rest, by hand.
-    next: String,
-}
 
 fn step(
     name: impl Into<String>,
     done: bool,
     text: impl Into<String>,
     next: impl Into<String>,
-) -> Step {
-    Step {
+) -> SetupStep {
+    SetupStep {
         name: name.into(),
         done,
         text: text.into(),
@@ -81,7 +70,11 @@ pub(super) async fn setup<B: Backend>(
 }
 
 /// The checks of a group as one step. Warnings do not stop a setup.
-async fn checked<B: Backend>(on: &Context<'_, B>, name: &str, group: &str) -> Result<Step, Error> {
+async fn checked<B: Backend>(
+    on: &Context<'_, B>,
+    name: &str,
+    group: &str,
+) -> Result<SetupStep, Error> {
     let wanted = if group.is_empty() {
         Vec::new()
     } else {
@@ -116,7 +109,7 @@ async fn api_key<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     write: &WriteArgs,
-) -> Result<Step, Error> {
+) -> Result<SetupStep, Error> {
     let name = format!("API key ({provider})");
     let secret = secrets::name(provider, SecretKind::ApiKey);
     let document = on.backend.platform().secret(secret).await?;
@@ -156,7 +149,7 @@ const LINK_LOOKS: u32 = 150;
 const LINK_SECONDS: u64 = 2;
 
 /// The sender of the receipts: verified already, or by a link that SES mails to it.
-async fn sender<B: Backend>(on: &Context<'_, B>, write: &WriteArgs) -> Result<Step, Error> {
+async fn sender<B: Backend>(on: &Context<'_, B>, write: &WriteArgs) -> Result<SetupStep, Error> {
     let found = checked(on, "Sender", "mail").await?;
     let is_open = doctor::report(on, &["mail.sender".to_owned()])
         .await?
@@ -210,7 +203,7 @@ async fn webhook<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     write: &WriteArgs,
-) -> Result<Step, Error> {
+) -> Result<SetupStep, Error> {
     let name = format!("Webhook ({provider})");
     let secret = secrets::name(provider, SecretKind::Webhook);
     let document = on.backend.platform().secret(secret).await?;
@@ -265,7 +258,7 @@ async fn delivery<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     name: String,
-) -> Result<Step, Error> {
+) -> Result<SetupStep, Error> {
     let tested = webhook_test::test(on, provider).await?;
     let state = tested
         .data
@@ -288,7 +281,7 @@ async fn delivery<B: Backend>(
     })
 }
 
-fn answer<B>(on: &Context<'_, B>, steps: &[Step]) -> Result<Answer, Error> {
+fn answer<B>(on: &Context<'_, B>, steps: &[SetupStep]) -> Result<Answer, Error> {
     let mut text = String::new();
     for (n, step) in steps.iter().enumerate() {
         let sign = if step.done { "ok" } else { "✗" };
@@ -308,5 +301,9 @@ fn answer<B>(on: &Context<'_, B>, steps: &[Step]) -> Result<Answer, Error> {
     } else {
         Exit::Done
     };
-    Ok(Answer::new("till.setup/1", &json!({"steps": steps, "open": open}), text)?.ending(exit))
+    let data = Setup {
+        steps: steps.to_vec(),
+        open,
+    };
+    Ok(Answer::of(&data, text)?.ending(exit))
 }

@@ -3,6 +3,7 @@
 use super::{events, mail};
 use crate::{
     Context,
+    answers::{Alarms, DeadLetterCounts, EventLine, MailLine, Status},
     args::StatusArgs,
     backend::{Alarm, Backend, Hop, LogLine, LogQuery},
     error::{Error, Exit},
@@ -12,7 +13,7 @@ use crate::{
 };
 use jiff::{Timestamp, ToSpan};
 use operator::list::{self, Overview};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fmt::Write as _;
 
 /// The outcomes of intake that prove a delivery.
@@ -32,7 +33,7 @@ pub(super) async fn status<B: Backend>(
     let overview = list::overview(store, store, letters, before, MOST).await?;
     let health = health(on).await;
     let waiting = overview.parked.len() + overview.held.len() + overview.failed.len();
-    let data = to_json(&overview, &health);
+    let data = data(&overview, &health);
     let text = text(on, &overview, &health);
     let dead = overview.fulfillment_dead_letters
         + overview.receipt_dead_letters
@@ -42,7 +43,7 @@ pub(super) async fn status<B: Backend>(
     } else {
         Exit::Done
     };
-    let mut answer = Answer::new("till.status/1", &data, text)?.ending(exit);
+    let mut answer = Answer::of(&data, text)?.ending(exit);
     for error in &health.errors {
         answer = answer.warned("unknown", error.clone());
     }
@@ -125,28 +126,34 @@ pub(crate) async fn last<B: Backend>(
     Ok(None)
 }
 
-fn to_json(overview: &Overview, health: &Health) -> Value {
+fn data(overview: &Overview, health: &Health) -> Status {
     let at = |line: &Option<LogLine>| line.as_ref().map(|line| line.at);
     let alarms = health.alarms.as_ref().map(|alarms| {
         let ringing = alarms.iter().filter(|alarm| alarm.state == "ALARM");
-        json!({"total": alarms.len(), "ringing": ringing.map(|alarm| alarm.name.clone()).collect::<Vec<_>>()})
+        Alarms {
+            total: alarms.len(),
+            ringing: ringing.map(|alarm| alarm.name.clone()).collect(),
+        }
     });
-    let events = |rows: &[list::EventRow]| rows.iter().map(events::to_json).collect::<Vec<Value>>();
-    let mails = |rows: &[list::ReceiptRow]| rows.iter().map(mail::to_json).collect::<Vec<Value>>();
-    json!({
-        "last_delivery_at": at(&health.last_delivery),
-        "last_reconcile_at": at(&health.last_reconcile),
-        "last_sweep_at": at(&health.last_sweep),
-        "alarms": alarms,
-        "parked": events(&overview.parked), "stuck": events(&overview.stuck),
-        "held": mails(&overview.held), "failed": mails(&overview.failed), "unsent": mails(&overview.unsent),
-        "unreadable": overview.unreadable,
-        "dead_letters": {
-            "fulfillment": overview.fulfillment_dead_letters,
-            "receipts": overview.receipt_dead_letters,
-            "feedback": overview.feedback_dead_letters,
+    let events = |rows: &[list::EventRow]| rows.iter().map(EventLine::from).collect();
+    let mails = |rows: &[list::ReceiptRow]| rows.iter().map(MailLine::from).collect();
+    Status {
+        last_delivery_at: at(&health.last_delivery),
+        last_reconcile_at: at(&health.last_reconcile),
+        last_sweep_at: at(&health.last_sweep),
+        alarms,
+        parked: events(&overview.parked),
+        stuck: events(&overview.stuck),
+        held: mails(&overview.held),
+        failed: mails(&overview.failed),
+        unsent: mails(&overview.unsent),
+        unreadable: overview.unreadable.clone(),
+        dead_letters: DeadLetterCounts {
+            fulfillment: overview.fulfillment_dead_letters,
+            receipts: overview.receipt_dead_letters,
+            feedback: overview.feedback_dead_letters,
         },
-    })
+    }
 }
 
 fn text<B>(on: &Context<'_, B>, overview: &Overview, health: &Health) -> String {

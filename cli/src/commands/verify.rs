@@ -3,6 +3,7 @@
 use super::secrets::{name, webhook_secrets};
 use crate::{
     Context,
+    answers::Verified,
     args::SecretKind,
     backend::Backend,
     error::{Error, Exit},
@@ -10,7 +11,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
 /// A delivery in a file: an event of API Gateway, or headers and body.
@@ -123,11 +124,14 @@ pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Resu
     let checked = check(&delivery, &secrets, on.now)?;
     let (verdict, cure) = checked.verdict();
     let is_good = checked.signature.is_ok() && checked.time.is_ok();
-    let data = json!({
-        "provider": delivery.provider, "secrets": secrets.len(), "verifies": is_good,
-        "signature": checked.signature.as_ref().err(), "time": checked.time.as_ref().err(),
-        "verdict": verdict,
-    });
+    let data = Verified {
+        provider: delivery.provider.to_string(),
+        secrets: secrets.len(),
+        verifies: is_good,
+        signature: checked.signature.as_ref().err().cloned(),
+        time: checked.time.as_ref().err().cloned(),
+        verdict,
+    };
     let mut text = format!("{verdict}\n");
     for (check, result) in [("Signature", &checked.signature), ("Time", &checked.time)] {
         let result = result
@@ -139,5 +143,5 @@ pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Resu
         text += &format!("  {cure}\n");
     }
     let exit = if is_good { Exit::Done } else { Exit::Attention };
-    Ok(Answer::new("till.verify/1", &data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending(exit))
 }

@@ -3,6 +3,7 @@
 use super::secrets;
 use crate::{
     Context,
+    answers::WebhookTest,
     args::SecretKind,
     backend::Backend,
     error::{Error, Exit},
@@ -10,7 +11,6 @@ use crate::{
     samples::{self, Changes, sign},
 };
 use domain::{ports::Events as _, values::ids::EventId};
-use serde_json::json;
 
 /// A type without effect.
 fn harmless(provider: &str) -> &'static str {
@@ -77,7 +77,7 @@ pub(super) async fn test<B: Backend>(
 }
 
 fn tested(
-    provider: &str,
+    provider: &'static str,
     url: &str,
     id: &str,
     status: u16,
@@ -90,10 +90,15 @@ fn tested(
         (500.., _) => ("intake does not answer: till doctor function.start".to_owned(), Exit::Failed),
         _ => ("not accepted".to_owned(), Exit::Failed),
     };
-    let data =
-        json!({"provider": provider, "url": url, "event_id": id, "status": status, "state": state});
+    let data = WebhookTest {
+        provider,
+        url: url.to_owned(),
+        event_id: id.to_owned(),
+        status,
+        state: state.map(str::to_owned),
+    };
     let text = format!(
         "{status}  {id}\n{verdict}\nThis proves URL and secret, not the subscription at {provider}.\n"
     );
-    Ok(Answer::new("till.webhook_test/1", &data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending(exit))
 }

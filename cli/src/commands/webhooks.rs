@@ -7,6 +7,9 @@ use super::{
 };
 use crate::{
     Context,
+    answers::{
+        Endpoint, WebhookCreate, WebhookDelete, WebhookList, WebhookTypes, WebhookUrl, Webhooks,
+    },
     args::{WebhooksCommand, WriteArgs},
     backend::{ApiRequest, Backend},
     danger::Danger,
@@ -45,7 +48,10 @@ async fn show<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     for provider in on.stack.providers() {
         let url = on.stack.webhook_url(provider).unwrap_or("none");
         let _ = writeln!(text, "{provider:14}{url}");
-        urls.push(json!({"provider": provider, "url": on.stack.webhook_url(provider)}));
+        urls.push(WebhookUrl {
+            provider,
+            url: on.stack.webhook_url(provider).map(str::to_owned),
+        });
     }
     let line = last(on, "intake", &DELIVERED).await?;
     let ago = line.as_ref().map_or_else(
@@ -57,8 +63,11 @@ async fn show<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         "{:14}{ago}\nSelect all events at the endpoint; the least list: till webhooks types",
         "Last delivery"
     );
-    let data = json!({"urls": urls, "last_delivery_at": line.map(|line| line.at)});
-    Answer::new("till.webhooks/1", &data, text)
+    let data = Webhooks {
+        urls,
+        last_delivery_at: line.map(|line| line.at),
+    };
+    Answer::of(&data, text)
 }
 
 /// The address of a provider's endpoints in its API.
@@ -111,12 +120,17 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
             },
             if is_ours { "  this stack" } else { "" }
         );
-        rows.push(json!({"id": id, "url": word("url"), "enabled": enabled, "this_stack": is_ours}));
+        rows.push(Endpoint {
+            id: id.to_owned(),
+            url: word("url").to_owned(),
+            enabled,
+            this_stack: is_ours,
+        });
     }
     if rows.is_empty() {
         text += "No endpoints.\n";
     }
-    Answer::new("till.webhook_list/1", &json!({"endpoints": rows}), text)
+    Answer::of(&WebhookList { endpoints: rows }, text)
 }
 
 fn types(provider: &str, all: bool) -> Result<Answer, Error> {
@@ -127,12 +141,11 @@ fn types(provider: &str, all: bool) -> Result<Answer, Error> {
         .collect();
     names.sort_unstable();
     let text = names.join("\n") + "\n";
-    Ok(Answer::new(
-        "till.webhook_types/1",
-        &json!({"provider": provider, "types": names}),
-        text,
-    )?
-    .raw())
+    let data = WebhookTypes {
+        provider: provider.to_owned(),
+        types: names,
+    };
+    Ok(Answer::of(&data, text)?.raw())
 }
 
 /// How to add an endpoint where the API does not register one.
@@ -165,10 +178,10 @@ async fn create<B: Backend>(
         "Registers {url} at {provider} for all events, and stores its signing secret beside the present one."
     );
     if args.dry_run {
-        let data = json!({"provider": provider, "url": url, "dry_run": true, "created": false});
-        return Answer::new(
-            "till.webhook_create/1",
-            &data,
+        return created(
+            (provider, url),
+            true,
+            None,
             format!("{plan}\nNothing changed.\n"),
         );
     }
@@ -185,26 +198,37 @@ async fn create<B: Backend>(
                 "{provider} does not register endpoints through its API.\n{}\n",
                 all_by_hand(provider, url)
             );
-            let data =
-                json!({"provider": provider, "url": url, "dry_run": false, "created": false});
-            Ok(Answer::new("till.webhook_create/1", &data, text)?.ending(Exit::Failed))
+            Ok(created((provider, url), false, None, text)?.ending(Exit::Failed))
         }
         Some((id, secret)) => {
             store(on, provider, &secret).await.map_err(|error| {
                 let cure = format!("The endpoint {id} exists: copy its secret from the dashboard. till secrets put webhook --provider {provider}");
                 error.cured_by(cure)
             })?;
-            let data = json!({"provider": provider, "url": url, "dry_run": false, "created": true, "id": id});
-            Answer::new(
-                "till.webhook_create/1",
-                &data,
-                format!(
-                    "Registered as {id}, and its secret is stored ({}).\nTry it:  till webhooks test --provider {provider}\n",
-                    secrets::print(&secret)
-                ),
-            )
+            let text = format!(
+                "Registered as {id}, and its secret is stored ({}).\nTry it:  till webhooks test --provider {provider}\n",
+                secrets::print(&secret)
+            );
+            created((provider, url), false, Some(id), text)
         }
     }
+}
+
+/// The answer of a registration; `id` is that of the new endpoint.
+fn created(
+    (provider, url): (&'static str, &str),
+    dry_run: bool,
+    id: Option<String>,
+    text: String,
+) -> Result<Answer, Error> {
+    let data = WebhookCreate {
+        provider,
+        url: url.to_owned(),
+        dry_run,
+        created: id.is_some(),
+        id,
+    };
+    Answer::of(&data, text)
 }
 
 /// The id and the secret of a new endpoint; `None` if the API does not make one.
@@ -304,6 +328,11 @@ async fn delete<B: Backend>(
             Exit::Failed,
         ),
     };
-    let data = json!({"provider": provider, "id": id, "dry_run": args.dry_run, "deleted": exit == Exit::Done && status.is_some()});
-    Ok(Answer::new("till.webhook_delete/1", &data, format!("{plan}\n{end}\n"))?.ending(exit))
+    let data = WebhookDelete {
+        provider,
+        id: id.to_owned(),
+        dry_run: args.dry_run,
+        deleted: exit == Exit::Done && status.is_some(),
+    };
+    Ok(Answer::of(&data, format!("{plan}\n{end}\n"))?.ending(exit))
 }

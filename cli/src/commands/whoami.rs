@@ -1,15 +1,17 @@
 //! `till whoami`.
 
-use crate::{Context, backend::Backend, error::Error, output::Answer};
-use serde_json::json;
+use crate::{Context, answers::Whoami, backend::Backend, error::Error, output::Answer};
 
 pub(super) async fn whoami<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     let identity = on.backend.platform().identity().await?;
     let stack = on.stack;
-    let data = json!({
-        "account": identity.account, "arn": identity.arn, "stack_status": stack.status,
-        "providers": stack.providers(), "till_version": env!("CARGO_PKG_VERSION"),
-    });
+    let data = Whoami {
+        account: identity.account.clone(),
+        arn: identity.arn.clone(),
+        stack_status: stack.status.clone(),
+        providers: stack.providers(),
+        till_version: env!("CARGO_PKG_VERSION"),
+    };
     let version = stack
         .version
         .as_deref()
@@ -25,5 +27,5 @@ pub(super) async fn whoami<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Er
         stack.providers().join(", "),
         env!("CARGO_PKG_VERSION"),
     );
-    Answer::new("till.whoami/1", &data, text)
+    Answer::of(&data, text)
 }

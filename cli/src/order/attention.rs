@@ -8,6 +8,7 @@ use super::{
     gather::Rows,
     view::{Amount, Known},
 };
+use crate::answers::Time;
 use crate::style::count;
 use domain::{
     delivery::stored_event::EventState,
@@ -19,11 +20,12 @@ use domain::{
     values::{ids::Sku, provider::ProviderId},
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Who must act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Who {
     /// Someone at the shop.
@@ -35,7 +37,7 @@ pub enum Who {
 }
 
 /// An open problem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Item {
     /// `mail`, `dispute`, `stock`, `refund`, `payment`, `order` or `event`.
     pub what: &'static str,
@@ -45,6 +47,7 @@ pub struct Item {
     pub class: String,
     pub text: String,
     /// The deadline, if there is one.
+    #[schemars(with = "Option<Time>")]
     pub due_by: Option<Timestamp>,
     /// Complete commands, in their order.
     pub commands: Vec<String>,

@@ -9,13 +9,14 @@ use crate::{
     style::labeled,
 };
 use domain::delivery::stored_event::EventState;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 const LABEL: usize = 14;
 
 /// The facts about a missing order.
-#[derive(Debug, Clone, Serialize)]
-struct Missing {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Missing {
     asked: String,
     searched: [&'static str; 6],
     /// Open events that name it.
@@ -26,16 +27,16 @@ struct Missing {
     commands: Vec<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct OpenEvent {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OpenEvent {
     event_id: String,
     event_type: Option<String>,
     state: String,
     reason: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
-struct AtProvider {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct AtProvider {
     provider: &'static str,
     found: bool,
     status: Option<String>,

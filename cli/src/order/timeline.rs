@@ -5,6 +5,7 @@ use super::{
     gather::Rows,
     view::{Amount, Known},
 };
+use crate::answers::Time;
 use crate::backend::LogLine;
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
@@ -18,12 +19,14 @@ use domain::{
 };
 use jiff::Timestamp;
 use operator::note;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Entry {
+    #[schemars(with = "Time")]
     pub at: Timestamp,
     /// `Flex`, `Flint`, `intake`, `till` (the functions), `mail`, `SES`, or a person's name.
     pub actor: String,

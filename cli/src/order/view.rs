@@ -7,6 +7,7 @@ use super::{
     gather::Rows,
     timeline::{self, Entry},
 };
+use crate::answers::Time;
 use crate::backend::LogLine;
 use domain::{
     access::entitlement::Entitlement,
@@ -15,14 +16,16 @@ use domain::{
 };
 use jiff::Timestamp;
 use parts::{customer, disputes, line, mail, money, payments, refunds, subscription};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// An amount, not formatted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Amount {
     /// Minor units.
     pub minor: i64,
     #[serde(serialize_with = "code")]
+    #[schemars(with = "String")]
     pub currency: Currency,
 }
 
@@ -41,7 +44,7 @@ impl std::fmt::Display for Amount {
     }
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OrderView {
     pub order_id: String,
     pub provider: String,
@@ -50,7 +53,9 @@ pub struct OrderView {
     pub state: String,
     pub disputed: bool,
     pub holds: Vec<String>,
+    #[schemars(with = "Time")]
     pub placed_at: Timestamp,
+    #[schemars(with = "Option<Time>")]
     pub fulfilled_at: Option<Timestamp>,
     pub customer: CustomerView,
     pub money: MoneyView,
@@ -65,7 +70,7 @@ pub struct OrderView {
     pub timeline: Vec<Entry>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CustomerView {
     pub customer_id: Option<String>,
     pub name: Option<String>,
@@ -75,7 +80,7 @@ pub struct CustomerView {
     pub erased: bool,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MoneyView {
     pub subtotal: Amount,
     pub discount: Amount,
@@ -88,13 +93,13 @@ pub struct MoneyView {
     pub refunded: Amount,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PaymentView {
     pub payment_id: String,
     pub status: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LineView {
     pub line_item_id: String,
     pub description: String,
@@ -106,7 +111,7 @@ pub struct LineView {
     pub stock: StockView,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StockView {
     /// The word of the row: `counted`, `untracked`, `uncounted`, `waiting`, `exempt` or `unmapped`.
     pub state: String,
@@ -116,15 +121,16 @@ pub struct StockView {
     pub shortfall: Option<i64>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RefundView {
     pub refund_id: String,
     pub status: String,
     pub amount: Amount,
+    #[schemars(with = "Option<Time>")]
     pub made_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DisputeView {
     pub dispute_id: String,
     pub status: String,
@@ -132,10 +138,11 @@ pub struct DisputeView {
     pub stage: &'static str,
     pub amount: Amount,
     pub reason: Option<String>,
+    #[schemars(with = "Option<Time>")]
     pub due_by: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MailView {
     pub receipt_id: String,
     pub kind: &'static str,
@@ -146,20 +153,23 @@ pub struct MailView {
     pub reason: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AccessView {
     pub product_id: String,
+    #[schemars(with = "Time")]
     pub until: Timestamp,
     pub active: bool,
     pub reason: String,
     pub text: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SubscriptionView {
     pub subscription_id: String,
     pub status: Option<String>,
+    #[schemars(with = "Option<Time>")]
     pub paid_through: Option<Timestamp>,
+    #[schemars(with = "Option<Time>")]
     pub ended_at: Option<Timestamp>,
     pub products: Vec<String>,
 }

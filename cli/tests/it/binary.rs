@@ -26,6 +26,11 @@ fn a_sample_is_all_of_stdout() {
     let event: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(event["event_type"], json!("refund.created"));
     assert_eq!(text(&output.stderr), "");
+    for name in ["refund.created", "list"] {
+        let output = till(&["event", "new", name, "--json"]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(crate::schemas::refused(&answer), None, "{name}");
+    }
 }
 
 #[test]
@@ -35,7 +40,23 @@ fn an_error_is_all_of_stderr_as_text_or_as_json() {
     assert!(text(&output.stderr).starts_with("error: no sample of"));
     let output = till(&["event", "new", "refund.creatd", "--json"]);
     let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(crate::schemas::refused(&error), None);
     assert_eq!((&error["exit"], output.stdout.len()), (&json!(2), 0));
+    for args in [
+        &["ordr", "1", "--json"][..],
+        &["--json", "order", "1", "--colour"],
+        &["order", "--json"],
+    ] {
+        let output = till(args);
+        let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(crate::schemas::refused(&error), None, "{args:?}");
+        assert_eq!(
+            (&error["exit"], output.stdout.len()),
+            (&json!(2), 0),
+            "{args:?}"
+        );
+    }
+    assert!(text(&till(&["--help", "--json"]).stdout).contains("Usage"));
 }
 
 #[test]
@@ -83,4 +104,62 @@ fn every_command_has_help_within_the_width() {
         assert_eq!(output.status.code(), Some(0), "{}", command.get_name());
         assert!(command.get_about().is_some(), "{}", command.get_name());
     }
+}
+
+#[test]
+fn each_shell_has_a_completion_script_that_knows_the_commands() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = till(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        let script = text(&output.stdout);
+        assert!(
+            script.contains("doctor") && script.contains("dry-run") && script.contains("till"),
+            "{shell}"
+        );
+        let json = till(&["completions", shell, "--json"]);
+        let answer: Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!(crate::schemas::refused(&answer), None, "{shell}");
+        assert_eq!(answer["data"]["script"], json!(script));
+    }
+    assert_eq!(till(&["completions", "cmd"]).status.code(), Some(2));
+}
+
+/// The names of a command and of all visible commands below it.
+fn pages(command: &clap::Command, above: &str, all: &mut BTreeSet<String>) {
+    let name = format!("{above}{}", command.get_name());
+    all.insert(format!("{name}.1"));
+    let below = command
+        .get_subcommands()
+        .filter(|below| !below.is_hide_set());
+    for command in below {
+        pages(command, &format!("{name}-"), all);
+    }
+}
+
+#[test]
+fn every_visible_command_has_a_man_page() {
+    let dir = std::env::temp_dir().join(format!("till-man-{}", std::process::id()));
+    let output = till(&["man", dir.to_str().unwrap(), "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(crate::schemas::refused(&answer), None);
+    let mut wanted = BTreeSet::new();
+    pages(
+        &<till::args::Cli as clap::CommandFactory>::command(),
+        "",
+        &mut wanted,
+    );
+    let found: BTreeSet<String> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(found, wanted);
+    for name in &found {
+        let page = std::fs::read_to_string(dir.join(name)).unwrap();
+        assert!(
+            page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"),
+            "{name}"
+        );
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
 }

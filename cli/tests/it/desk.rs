@@ -420,14 +420,18 @@ impl Desk {
             options: &cli.options,
             now,
         };
-        match till::run(&cli, &on).await {
+        let ended = match till::run(&cli, &on).await {
             Ok(answer) => self.ended(&answer, now),
             Err(error) => Ended {
                 exit: error.exit,
                 text: error.text(),
                 json: error.to_json(),
             },
+        };
+        if let Some(why) = crate::schemas::refused(&ended.json) {
+            panic!("{args:?}: {why}\n{:#}", ended.json);
         }
+        ended
     }
 
     fn ended(&self, answer: &Answer, now: Timestamp) -> Ended {

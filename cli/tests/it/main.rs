@@ -18,4 +18,5 @@ mod go_live;
 mod operations;
 mod order;
 mod read;
+mod schemas;
 mod write;

@@ -292,17 +292,25 @@ async fn an_address_is_asked_for_and_never_an_argument() {
             "GET /v1/customers?email=pat%40example.com".to_owned(),
             (200, body),
         );
-        services.api.insert("GET flint".to_owned(), (200, none));
+        services.api.insert(
+            "GET /v1/customers?email=guest%40example.com".to_owned(),
+            (200, none),
+        );
     }
     let mut desk = desk;
     desk.stack
         .parameters
         .insert("Provider".to_owned(), "flex".to_owned());
-    let terminal = FakeTerminal {
+    let typing = |address: &str| FakeTerminal {
         interactive: true,
-        answers: std::sync::Mutex::new(["pat@example.com".to_owned()].into()),
+        answers: std::sync::Mutex::new([address.to_owned()].into()),
         ..FakeTerminal::default()
     };
+    let unknown = typing("guest@example.com");
+    let ended = desk.till_at(&unknown, &["order", "--email"]).await;
+    assert_eq!(ended.exit, Exit::NotFound, "{}", ended.text);
+    assert_eq!(ended.data()["orders"], json!([]));
+    let terminal = typing("pat@example.com");
     let ended = desk.till_at(&terminal, &["order", "--email"]).await;
     assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
     assert_eq!(ended.data()["order_id"], json!(purchase(1).order_id()));
