@@ -9,6 +9,9 @@ pub use stock::{ImportMode, StockCommand};
 use crate::backend::{Function, Hop};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+/// The events or messages a second, if nothing else is wanted.
+pub const PACE: std::num::NonZeroU32 = std::num::NonZeroU32::new(5).unwrap();
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0 done or found     1 failed, at least in part     2 invalid command
@@ -278,7 +281,7 @@ pub struct ReplayArgs {
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
     /// The most events a second
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value_t = PACE)]
     pub pace: std::num::NonZeroU32,
     /// The most pages of the table to read
     #[arg(long, default_value_t = 1000)]
@@ -315,7 +318,7 @@ pub struct RedriveArgs {
     #[arg(long, default_value_t = 100)]
     pub limit: usize,
     /// The most messages a second
-    #[arg(long, default_value = "5")]
+    #[arg(long, default_value_t = PACE)]
     pub pace: std::num::NonZeroU32,
     #[command(flatten)]
     pub write: WriteArgs,

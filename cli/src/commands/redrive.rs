@@ -4,7 +4,7 @@ use super::write::{confirmed, exit, note, word};
 use crate::{
     Context,
     answers::Redrive,
-    args::RedriveArgs,
+    args::{PACE, RedriveArgs},
     backend::{Backend, Hop},
     danger::Danger,
     error::Error,
@@ -150,8 +150,13 @@ fn answer<B>(on: &Context<'_, B>, args: &RedriveArgs, done: &Redriven) -> Result
         .iter()
         .map(|id| format!(" --only {}", word(id)))
         .collect();
+    let pace = if args.pace == PACE {
+        String::new()
+    } else {
+        format!(" --pace {}", args.pace)
+    };
     let command = format!(
-        "till redrive {name}{only} --stack {} --why \"…\"",
+        "till redrive {name}{only}{pace} --stack {} --why \"…\"",
         on.stack.name
     );
     let mut text = format!("Dead letters of {name}: {done}\n");

@@ -5,8 +5,14 @@ use super::{
     write::{confirmed, exit, note, word},
 };
 use crate::{
-    Context, answers::ReplayCount, args::ReplayArgs, backend::Backend, danger::Danger,
-    error::Error, output::Answer, time,
+    Context,
+    answers::ReplayCount,
+    args::{PACE, ReplayArgs},
+    backend::Backend,
+    danger::Danger,
+    error::Error,
+    output::Answer,
+    time,
 };
 use domain::{ports::Search, values::ids::EventId};
 use operator::{
@@ -124,6 +130,9 @@ fn command<B>(on: &Context<'_, B>, search: &Search, args: &ReplayArgs, done: &Re
     }
     if args.limit != 100 {
         let _ = write!(command, " --limit {}", args.limit);
+    }
+    if args.pace != PACE {
+        let _ = write!(command, " --pace {}", args.pace);
     }
     if let Some(cursor) = done
         .cursor

@@ -8,6 +8,7 @@
     reason = "tests, and a desk that every module uses"
 )]
 
+mod aws_stub;
 mod binary;
 mod canary;
 mod danger;
@@ -19,4 +20,5 @@ mod operations;
 mod order;
 mod read;
 mod schemas;
+mod terminal;
 mod write;
