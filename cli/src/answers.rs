@@ -231,6 +231,7 @@ published! {
     "till.webhook_types/1" WebhookTypes: "till webhooks types";
     "till.webhook_create/1" WebhookCreate: "till webhooks create";
     "till.webhook_delete/1" WebhookDelete: "till webhooks delete ID";
+    "till.webhook_rotate/1" WebhookRotate: "till webhooks rotate";
     "till.webhook_test/1" WebhookTest: "till webhooks test";
     "till.checkout/1" Checkout: "till checkout create";
     "till.line_items/1" LineItems: "till line-items SESSION";

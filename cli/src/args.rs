@@ -509,6 +509,19 @@ pub enum WebhooksCommand {
         #[command(flatten)]
         write: WriteArgs,
     },
+    /// Replace the signing secret of an endpoint, step by step: run it again until it says that it is over
+    Rotate {
+        #[arg(long, default_value = "flex")]
+        provider: String,
+        /// The endpoint at Flint, if several have the stack's URL
+        #[arg(long, value_name = "ID")]
+        endpoint: Option<String>,
+        /// Remove the old secret although no delivery was verified by the new one alone
+        #[arg(long)]
+        anyway: bool,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
     /// Post a signed event without effect to the stack, and wait until it is stored
     Test {
         #[arg(long, default_value = "flex")]

@@ -27,6 +27,7 @@ mod stock_map;
 mod stock_plan;
 mod stock_write;
 mod verify;
+mod webhook_rotate;
 mod webhook_test;
 mod webhooks;
 mod whoami;

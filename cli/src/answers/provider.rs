@@ -89,6 +89,20 @@ pub struct WebhookDelete {
     pub deleted: bool,
 }
 
+/// A step of a rotation.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WebhookRotate {
+    pub provider: &'static str,
+    /// `begin`, `wait` or `finish`.
+    pub step: &'static str,
+    /// True if the step is done; false in a dry run.
+    pub done: bool,
+    /// The secrets that intake accepts, the newest last.
+    pub fingerprints: Vec<String>,
+    /// The commands that continue.
+    pub commands: Vec<String>,
+}
+
 /// A signed event without effect.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct WebhookTest {

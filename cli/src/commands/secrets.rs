@@ -171,8 +171,8 @@ async fn put_webhooks<B: Backend>(
     write(on, name, before.as_ref(), &document, &plan, args).await
 }
 
-/// The webhook secrets of a provider.
-async fn webhooks<B: Backend>(
+/// The webhook secrets of a provider, the newest last.
+pub(super) async fn webhooks<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
 ) -> Result<Vec<String>, Error> {

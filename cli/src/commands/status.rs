@@ -94,6 +94,16 @@ pub(crate) async fn last<B: Backend>(
     function: &str,
     outcomes: &[&str],
 ) -> Result<Option<LogLine>, Error> {
+    last_of(on, function, outcomes, |_| true).await
+}
+
+/// As [`last`], of the lines that are wanted.
+pub(super) async fn last_of<B: Backend>(
+    on: &Context<'_, B>,
+    function: &str,
+    outcomes: &[&str],
+    is_wanted: impl Fn(&LogLine) -> bool + Send + Sync,
+) -> Result<Option<LogLine>, Error> {
     let any: Vec<String> = outcomes
         .iter()
         .map(|outcome| format!("($.outcome = \"{outcome}\")"))
@@ -117,7 +127,7 @@ pub(crate) async fn last<B: Backend>(
                     .and_then(Value::as_str)
                     .unwrap_or_default()
             };
-            field("function") == function && outcomes.contains(&field("outcome"))
+            field("function") == function && outcomes.contains(&field("outcome")) && is_wanted(line)
         };
         if let Some(line) = lines.into_iter().rfind(is_it) {
             return Ok(Some(line));

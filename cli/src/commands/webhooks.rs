@@ -3,6 +3,7 @@
 use super::{
     secrets::{self, served},
     status::{DELIVERED, last},
+    webhook_rotate,
     write::{confirmed, note},
 };
 use crate::{
@@ -36,6 +37,19 @@ pub(super) async fn run<B: Backend>(
             provider,
             write,
         } => delete(on, served(on, provider)?, id, write).await,
+        WebhooksCommand::Rotate {
+            provider,
+            endpoint,
+            anyway,
+            write,
+        } => {
+            let wanted = webhook_rotate::Wanted {
+                provider: served(on, provider)?,
+                endpoint: endpoint.as_deref(),
+                anyway: *anyway,
+            };
+            webhook_rotate::rotate(on, &wanted, write).await
+        }
         WebhooksCommand::Test { provider } => {
             super::webhook_test::test(on, served(on, provider)?).await
         }
@@ -70,10 +84,13 @@ async fn show<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     Answer::of(&data, text)
 }
 
+/// The address of Flint's endpoints in its API.
+pub(super) const ROUTE_OF_FLINT: &str = "/v1/webhook-endpoints";
+
 /// The address of a provider's endpoints in its API.
 fn endpoints(provider: &str) -> &'static str {
     if provider == "flint" {
-        "/v1/webhook-endpoints"
+        ROUTE_OF_FLINT
     } else {
         "/v1/webhooks"
     }
@@ -84,6 +101,32 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         return Err(Error::usage("Flex's API has no list of endpoints")
             .cured_by("What arrives shows it: till doctor webhook"));
     }
+    let rows = endpoints_of_flint(on).await?;
+    let mut text = String::new();
+    for row in &rows {
+        let _ = writeln!(
+            text,
+            "{}  {}{}{}",
+            row.id,
+            row.url,
+            if row.enabled == Some(false) {
+                "  disabled"
+            } else {
+                ""
+            },
+            if row.this_stack { "  this stack" } else { "" }
+        );
+    }
+    if rows.is_empty() {
+        text += "No endpoints.\n";
+    }
+    Answer::of(&WebhookList { endpoints: rows }, text)
+}
+
+/// The endpoints that Flint lists.
+pub(super) async fn endpoints_of_flint<B: Backend>(
+    on: &Context<'_, B>,
+) -> Result<Vec<Endpoint>, Error> {
     let request = ApiRequest {
         provider: "flint",
         method: "GET",
@@ -97,7 +140,6 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
             .cured_by("Open Webhooks in Flint's dashboard. What arrives: till doctor webhook"));
     }
     let all = answer.body.get("data").unwrap_or(&answer.body).as_array();
-    let mut text = String::new();
     let mut rows = Vec::new();
     // Only these members: another one may be a secret.
     for of in all.into_iter().flatten() {
@@ -109,17 +151,6 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         };
         let enabled = of.get("enabled").and_then(Value::as_bool);
         let is_ours = Some(word("url")) == on.stack.webhook_url("flint");
-        let _ = writeln!(
-            text,
-            "{id}  {}{}{}",
-            word("url"),
-            if enabled == Some(false) {
-                "  disabled"
-            } else {
-                ""
-            },
-            if is_ours { "  this stack" } else { "" }
-        );
         rows.push(Endpoint {
             id: id.to_owned(),
             url: word("url").to_owned(),
@@ -127,10 +158,7 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
             this_stack: is_ours,
         });
     }
-    if rows.is_empty() {
-        text += "No endpoints.\n";
-    }
-    Answer::of(&WebhookList { endpoints: rows }, text)
+    Ok(rows)
 }
 
 fn types(provider: &str, all: bool) -> Result<Answer, Error> {
@@ -288,18 +316,25 @@ pub(super) async fn store<B: Backend>(
     secrets::put_confirmed(on, provider, &all).await
 }
 
+/// An id that is safe in an address.
+pub(super) fn plain_id(id: &str) -> Result<&str, Error> {
+    let is_plain = id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if is_plain && !id.is_empty() {
+        Ok(id)
+    } else {
+        Err(Error::usage(format!("{id:?} is no id")))
+    }
+}
+
 async fn delete<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     id: &str,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let is_plain = id
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if !is_plain {
-        return Err(Error::usage(format!("{id:?} is no id")));
-    }
+    let id = plain_id(id)?;
     let plan =
         format!("Deletes the endpoint {id} at {provider}. Nothing is delivered to it any more.");
     let mut status = None;

@@ -73,6 +73,8 @@ fn commands(customer: &str) -> Vec<Vec<String>> {
         "webhooks types",
         "webhooks test",
         "webhooks create --dry-run",
+        "webhooks rotate --dry-run",
+        "webhooks rotate --yes --stack flex-live --why check",
         "checkout create --price fprice_1",
         "line-items fcs_1",
     ];

@@ -19,6 +19,7 @@ mod go_live;
 mod operations;
 mod order;
 mod read;
+mod rotate;
 mod schemas;
 mod terminal;
 mod write;
