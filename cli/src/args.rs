@@ -471,6 +471,25 @@ pub enum CustomerCommand {
 pub struct DoctorArgs {
     /// Only these checks or groups
     pub checks: Vec<String>,
+    /// Also checks that take long or leave a trace
+    #[arg(long)]
+    pub deep: bool,
+    /// Offer the harmless fixes, one by one, and check again
+    #[arg(long)]
+    pub fix: bool,
+    /// Confirm all fixes
+    #[arg(long, requires = "fix")]
+    pub yes: bool,
+    /// End with 4 from this severity on
+    #[arg(long, value_name = "SEVERITY", default_value = "fail")]
+    pub fail_on: FailOn,
+}
+
+/// The severity of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    Fail,
+    Warn,
 }
 
 #[derive(Debug, Args)]

@@ -33,8 +33,10 @@ mod webhooks;
 mod whoami;
 mod write;
 
+pub(crate) use run_now::run_function;
 pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secrets};
 pub(crate) use status::{DELIVERED, last as last_line};
+pub(crate) use webhook_test::test as test_webhook;
 
 use crate::{
     Context,
@@ -74,7 +76,7 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Secrets(command) => secrets::run(on, command).await,
         Command::Customer(command) => customer::run(on, command).await,
         Command::Whoami => whoami::whoami(on).await,
-        Command::Doctor(args) => crate::doctor::doctor(on, &args.checks).await,
+        Command::Doctor(args) => crate::doctor::doctor(on, args).await,
         Command::Setup(args) => setup::setup(on, args).await,
         Command::Webhooks(command) => webhooks::run(on, command).await,
         Command::Checkout(CheckoutCommand::Create {

@@ -1,12 +1,17 @@
 //! `till doctor`: checks, causes first. A check whose need failed is skipped, so that one cause appears once.
 
+mod deep;
+mod fix;
 mod mail;
 mod platform;
 mod provider;
 mod work;
 
+pub use fix::Fixed;
+
 use crate::{
     Context,
+    args::{DoctorArgs, FailOn},
     backend::Backend,
     error::{Error, Exit},
     output::Answer,
@@ -77,6 +82,25 @@ pub struct Check<B> {
     /// The checks without which this one says nothing.
     pub needs: &'static [&'static str],
     look: for<'a> fn(&'a Context<'a, B>) -> Look<'a>,
+    /// True if it takes long or leaves a trace.
+    pub is_deep: bool,
+    fix: Option<fix::Fix<B>>,
+}
+
+impl<B> Check<B> {
+    /// The same check, for `--deep` only.
+    fn deep(self) -> Self {
+        Self {
+            is_deep: true,
+            ..self
+        }
+    }
+
+    /// True if `--fix` has a repair of its problem.
+    #[must_use]
+    pub fn has_fix(&self) -> bool {
+        self.fix.is_some()
+    }
 }
 
 /// All findings.
@@ -86,6 +110,8 @@ pub struct Report {
     pub failed: usize,
     pub warned: usize,
     pub skipped: usize,
+    /// The repairs that `--fix` offered.
+    pub fixed: Vec<Fixed>,
 }
 
 /// A check's line in the report.
@@ -105,6 +131,17 @@ macro_rules! check {
             id: $id,
             needs: &[$($need),*],
             look: |on| Box::pin($look(on)),
+            is_deep: false,
+            fix: None,
+        }
+    };
+    ($id:literal, [$($need:literal),*], $look:expr, $does:literal, $fix:expr) => {
+        $crate::doctor::Check {
+            fix: Some($crate::doctor::fix::Fix {
+                does: $does,
+                run: |on| Box::pin($fix(on)),
+            }),
+            ..check!($id, [$($need),*], $look)
         }
     };
 }
@@ -115,15 +152,19 @@ pub(crate) use check;
 pub fn checks<B: Backend>() -> Vec<Check<B>> {
     let mut all = platform::checks();
     all.extend(provider::checks());
+    // After the others of its group, so that the report has the group once.
+    all.extend(deep::checks());
     all.extend(mail::checks());
     all.extend(work::checks());
     all
 }
 
-/// Runs the checks that are named, or all, and those that they need.
+/// Runs the checks that are named, or all, and those that they need. A deep check runs if `deep` is set, or its own name
+/// is given.
 pub async fn report<B: Backend>(
     on: &Context<'_, B>,
     wanted: &[String],
+    deep: bool,
 ) -> Result<Vec<Line>, Error> {
     let all = checks::<B>();
     for name in wanted {
@@ -141,6 +182,8 @@ pub async fn report<B: Backend>(
     // A check comes after its needs, so one pass backwards finds all of them.
     for check in all.iter().rev() {
         let is_wanted = wanted.is_empty() || wanted.iter().any(|name| is_named(check.id, name));
+        let is_wanted =
+            is_wanted && (deep || !check.is_deep) || wanted.iter().any(|name| name == check.id);
         if is_wanted || needed.contains(&check.id) {
             needed.push(check.id);
             needed.extend(check.needs);
@@ -192,27 +235,58 @@ async fn line<B: Backend>(on: &Context<'_, B>, check: &Check<B>, before: &[Line]
 }
 
 /// `till doctor`.
-pub async fn doctor<B: Backend>(on: &Context<'_, B>, wanted: &[String]) -> Result<Answer, Error> {
-    let lines = report(on, wanted).await?;
+pub async fn doctor<B: Backend>(on: &Context<'_, B>, args: &DoctorArgs) -> Result<Answer, Error> {
+    let mut lines = report(on, &args.checks, args.deep).await?;
+    let mut fixed = Vec::new();
+    if args.fix {
+        fixed = fix::offered(on, &checks(), &lines, args.yes).await?;
+        again(on, &fixed, &mut lines).await?;
+    }
     let count = |status| lines.iter().filter(|line| line.status == status).count();
     let (failed, warned, skipped) = (
         count(Status::Fail),
         count(Status::Warn),
         count(Status::Skipped),
     );
-    let exit = match (failed, skipped) {
-        (1.., _) => Exit::Attention,
-        (0, 1..) => Exit::Unavailable,
-        (0, 0) => Exit::Done,
+    let is_bad = failed > 0 || (warned > 0 && args.fail_on == FailOn::Warn);
+    let exit = match (is_bad, skipped) {
+        (true, _) => Exit::Attention,
+        (false, 1..) => Exit::Unavailable,
+        (false, 0) => Exit::Done,
     };
-    let text = text(&lines, on.terminal.width());
+    let mut text = text(&lines, on.terminal.width());
+    for fixed in &fixed {
+        let sign = if fixed.done { "fixed" } else { "not fixed" };
+        let line = format!("{sign:11}{:22}{}", fixed.id, fixed.text);
+        text += &(labeled("", 0, &line, on.terminal.width()) + "\n");
+    }
     let data = Report {
         checks: lines,
         failed,
         warned,
         skipped,
+        fixed,
     };
     Ok(Answer::of(&data, text)?.ending(exit))
+}
+
+/// Runs the checks whose problem was repaired once more.
+async fn again<B: Backend>(
+    on: &Context<'_, B>,
+    fixed: &[Fixed],
+    lines: &mut [Line],
+) -> Result<(), Error> {
+    let done = fixed.iter().filter(|fixed| fixed.done);
+    let ids: Vec<String> = done.map(|fixed| fixed.id.to_owned()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for now in report(on, &ids, false).await? {
+        if let Some(line) = lines.iter_mut().find(|line| line.id == now.id) {
+            *line = now;
+        }
+    }
+    Ok(())
 }
 
 /// The report as text: a line for each group, and one for each problem.

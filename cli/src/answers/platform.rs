@@ -108,7 +108,7 @@ pub struct SetupStep {
 pub struct Whoami {
     pub account: String,
     pub arn: String,
-    /// The word of CloudFormation.
+    /// The word of `CloudFormation`.
     pub stack_status: String,
     pub providers: Vec<&'static str>,
     pub till_version: &'static str,

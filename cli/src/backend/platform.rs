@@ -123,6 +123,8 @@ pub trait Platform: fmt::Debug + Send + Sync {
     fn set_flow(&self, function: Function, runs: bool) -> Asked<'_, ()>;
     /// The alarms of the stack.
     fn alarms(&self) -> Asked<'_, Vec<Alarm>>;
+    /// Turns the actions of alarms on, by their names in the template.
+    fn enable_alarms<'a>(&'a self, names: &'a [String]) -> Asked<'a, ()>;
     /// A secret by its name in the template; `None` if it has no value.
     fn secret<'a>(&'a self, name: &'a str) -> Asked<'a, Option<SecretText>>;
     /// Writes a secret.

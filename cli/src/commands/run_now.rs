@@ -48,22 +48,47 @@ async fn run<B: Backend>(
         return answer(function, true, None, format!("{plan}\nNothing changed.\n"));
     }
     confirmed(on, Danger::Harmless, args, &plan)?;
-    let platform = on.backend.platform();
+    let line = invoked(on, function, outcome).await?;
+    let text = said(function, line.as_ref());
+    answer(function, false, line.map(|line| line.fields), text)
+}
+
+/// Runs sweep or reconcile without a question, and says what the log says.
+pub(crate) async fn run_function<B: Backend>(
+    on: &Context<'_, B>,
+    function: Function,
+) -> Result<String, Error> {
+    let outcome = if function == Function::Sweep {
+        "swept"
+    } else {
+        "reconciled"
+    };
+    let line = invoked(on, function, outcome).await?;
+    Ok(said(function, line.as_ref()).trim_end().to_owned())
+}
+
+async fn invoked<B: Backend>(
+    on: &Context<'_, B>,
+    function: Function,
+    outcome: &str,
+) -> Result<Option<LogLine>, Error> {
     on.terminal
         .progress(Some(&format!("{} runs", function.name())));
-    let invoked = platform.invoke(function).await;
+    let invoked = on.backend.platform().invoke(function).await;
     on.terminal.progress(None);
     invoked?;
-    let line = line_of_run(on, function, outcome).await?;
-    let text = match &line {
+    line_of_run(on, function, outcome).await
+}
+
+fn said(function: Function, line: Option<&LogLine>) -> String {
+    match line {
         Some(line) => format!("{} has run: {}\n", function.name(), fields(line)),
         None => format!(
             "{} has run. The log does not show its line yet: till logs --function {}\n",
             function.name(),
             function.name()
         ),
-    };
-    answer(function, false, line.map(|line| line.fields), text)
+    }
 }
 
 fn answer(

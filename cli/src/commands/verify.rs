@@ -125,7 +125,7 @@ pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Resu
     let (verdict, cure) = checked.verdict();
     let is_good = checked.signature.is_ok() && checked.time.is_ok();
     let data = Verified {
-        provider: delivery.provider.to_string(),
+        provider: delivery.provider.clone(),
         secrets: secrets.len(),
         verifies: is_good,
         signature: checked.signature.as_ref().err().cloned(),

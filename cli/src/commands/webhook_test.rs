@@ -25,7 +25,7 @@ fn harmless(provider: &str) -> &'static str {
 const LOOKS: u32 = 30;
 
 /// Posts a signed event without effect, and waits until intake has stored it.
-pub(super) async fn test<B: Backend>(
+pub(crate) async fn test<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
 ) -> Result<Answer, Error> {

@@ -1,12 +1,18 @@
 //! Checks of SES.
 
-use super::{Check, Seen, check};
+use super::{Check, Seen, check, fix};
 use crate::{Context, backend::Backend, error::Error};
 use domain::values::mode::Mode;
 
 pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
     vec![
-        check!("mail.sender", ["aws.credentials"], sender),
+        check!(
+            "mail.sender",
+            ["aws.credentials"],
+            sender,
+            "Let SES mail the sender a link that verifies this address",
+            fix::sender
+        ),
         check!("mail.sandbox", ["aws.credentials"], sandbox),
         check!("mail.enforcement", ["aws.credentials"], enforcement),
         check!("mail.quota", ["aws.credentials"], quota),
@@ -37,7 +43,7 @@ async fn sender<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         "SES has not verified the sender of the receipts in this region",
         format!(
             "aws sesv2 create-email-identity --region {} --email-identity {domain}, then publish the records that it prints. \
-                 For an address: press the link in the mail that it sends.",
+                 For an address: till doctor mail.sender --fix, then press the link in the mail that SES sends.",
             on.stack.region
         ),
     ))

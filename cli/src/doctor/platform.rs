@@ -1,6 +1,6 @@
 //! Checks of AWS: credentials, the stack, its functions and its alarms.
 
-use super::{Check, Seen, check};
+use super::{Check, Seen, check, fix};
 use crate::{
     Context,
     backend::{Alarm, Backend, Flow, Function, LogQuery},
@@ -26,7 +26,13 @@ pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
             ["aws.credentials", "alarms.topic"],
             subscriber
         ),
-        check!("alarms.on", ["aws.credentials"], alarms_on),
+        check!(
+            "alarms.on",
+            ["aws.credentials"],
+            alarms_on,
+            "Enable the actions of these alarms",
+            fix::alarms
+        ),
         check!("alarms.ring", ["aws.credentials"], ringing),
     ]
 }
@@ -251,7 +257,7 @@ async fn alarms_on<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     }
     Ok(Seen::fail(
         format!("alarms notify no one: {}", silent.join(", ")),
-        "aws cloudwatch enable-alarm-actions --alarm-names NAMES, or sam deploy.",
+        "till doctor alarms.on --fix; if that does not help: sam deploy.",
     ))
 }
 

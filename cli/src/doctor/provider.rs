@@ -7,8 +7,11 @@ use crate::{
     backend::{ApiRequest, Backend},
     commands::{DELIVERED, api_key, check_key, last_line, secret_name, webhook_secrets},
     error::Error,
+    style::count,
     time,
 };
+use domain::values::class::Class;
+use operator::list;
 use serde_json::Value;
 
 pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
@@ -19,6 +22,7 @@ pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
         check!("webhook.url", ["secret.webhook"], url),
         check!("webhook.arrives", ["webhook.url"], arrives),
         check!("webhook.verifies", ["webhook.url"], verifies),
+        check!("webhook.mode", ["aws.credentials"], other_mode),
     ]
 }
 
@@ -205,6 +209,28 @@ async fn arrives<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
             "On a quiet day this is normal. To try it: till webhooks test",
         ),
     })
+}
+
+/// Events of the other mode: an endpoint of the wrong stack.
+async fn other_mode<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
+    const MOST: usize = 1000;
+    let parked = list::parked(on.backend.store(), MOST).await?;
+    let mut others = parked
+        .iter()
+        .filter(|row| row.class == Some(Class::OtherMode));
+    let Some(first) = others.next() else {
+        return Ok(Seen::ok("no event of the other mode"));
+    };
+    Ok(Seen::warn(
+        format!(
+            "{} of the other mode: an endpoint of another stack sends here",
+            count(others.count() + 1, "event")
+        ),
+        format!(
+            "Correct its URL in the provider's dashboard, then: till event drop {} --why \"other mode\"",
+            first.event_id
+        ),
+    ))
 }
 
 async fn verifies<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {

@@ -1,6 +1,6 @@
 //! Checks of the work: what waits for a person, what is late, and the runs of sweep and reconcile.
 
-use super::{Check, Seen, check};
+use super::{Check, Seen, check, fix};
 use crate::{
     Context,
     backend::{Backend, Hop},
@@ -27,8 +27,20 @@ pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
         check!("work.late", ["aws.credentials"], late),
         check!("work.letters", ["aws.credentials"], letters),
         check!("work.short", ["aws.credentials"], short),
-        check!("work.sweep", ["aws.credentials"], sweep),
-        check!("work.reconcile", ["aws.credentials"], reconcile),
+        check!(
+            "work.sweep",
+            ["aws.credentials"],
+            sweep,
+            "Run sweep now",
+            fix::sweep
+        ),
+        check!(
+            "work.reconcile",
+            ["aws.credentials"],
+            reconcile,
+            "Run reconcile now",
+            fix::reconcile
+        ),
     ]
 }
 

@@ -299,6 +299,19 @@ impl Platform for AwsPlatform {
         })
     }
 
+    fn enable_alarms<'a>(&'a self, names: &'a [String]) -> Asked<'a, ()> {
+        Box::pin(async move {
+            let names: Result<Vec<&str>, Error> =
+                names.iter().map(|name| self.resource(name)).collect();
+            let names = names?.into_iter().map(str::to_owned).collect();
+            let enabled = self.alarms.enable_alarm_actions();
+            let enabled = enabled.set_alarm_names(Some(names)).send().await;
+            enabled
+                .map(drop)
+                .map_err(|failed| error("CloudWatch", &failed))
+        })
+    }
+
     fn secret<'a>(&'a self, name: &'a str) -> Asked<'a, Option<SecretText>> {
         Box::pin(async move {
             let read = self

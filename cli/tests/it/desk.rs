@@ -134,6 +134,14 @@ impl Platform for FakePlatform {
         self.ask("CloudWatch", |services| services.alarms.clone())
     }
 
+    fn enable_alarms<'a>(&'a self, names: &'a [String]) -> Asked<'a, ()> {
+        self.ask("CloudWatch", |services| {
+            for alarm in &mut services.alarms {
+                alarm.notifies |= names.contains(&alarm.name);
+            }
+        })
+    }
+
     fn secret<'a>(&'a self, name: &'a str) -> Asked<'a, Option<SecretText>> {
         self.ask("Secrets Manager", |services| {
             let found = services.secrets.get(name).cloned();

@@ -4,7 +4,11 @@ use crate::{
     desk::{Desk, FakeTerminal},
     read::busy,
 };
-use domain::ports::Events as _;
+use domain::{
+    delivery::stored_event::StoredEvent,
+    ports::Events as _,
+    values::{class::Class, ids::DeliveryId},
+};
 use kit::{fakes::Hop, prelude::*};
 use till::{
     backend::{Alarm, Function, LogLine, MailAccount, SecretText},
@@ -151,8 +155,162 @@ fn provoke(desk: &mut Desk, check: &str) {
             .services()
             .log
             .retain(|line| line.fields["function"] != json!("reconcile")),
+        "webhook.mode" => {
+            let id = EventId::new("fevt_test").unwrap();
+            let parked = StoredEvent {
+                event_id: id.clone(),
+                provider: "flex".parse().unwrap(),
+                delivery_id: DeliveryId::new("msg_1").unwrap(),
+                event_type: None,
+                subject: None,
+                occurred_at: None,
+                received_at: desk.bundle.world.now(),
+                body: Vec::new(),
+                fingerprint: String::new(),
+                state: Parked,
+                reason: None,
+                class: Some(Class::OtherMode),
+                attempts: 0,
+                note: None,
+                outbox: Vec::new(),
+            };
+            desk.bundle.world.kept().events.insert(id, parked);
+        }
+        // The healthy stack's URL refuses what is posted.
+        "webhook.signed" => {}
+        "logs.privacy" => log(
+            desk,
+            json!({"function": "intake", "outcome": "accepted", "reason": "to <pat@example.com>"}),
+        ),
         other => panic!("{other} is not provoked"),
     }
+}
+
+/// The checks whose problem `--fix` repairs.
+const FIXES: [&str; 4] = ["alarms.on", "mail.sender", "work.sweep", "work.reconcile"];
+
+fn answering(answers: &[&str]) -> FakeTerminal {
+    FakeTerminal {
+        interactive: true,
+        answers: std::sync::Mutex::new(answers.iter().map(|answer| (*answer).to_owned()).collect()),
+        ..FakeTerminal::default()
+    }
+}
+
+/// The calls of the fixes.
+fn fixed(desk: &Desk) -> (usize, usize, usize) {
+    let services = desk.services();
+    let loud = services
+        .alarms
+        .iter()
+        .filter(|alarm| alarm.notifies)
+        .count();
+    let asked = usize::from(services.verified.contains_key("receipts@harborandpine.com"));
+    (loud, asked, services.invoked.len())
+}
+
+#[tokio::test]
+async fn a_fix_is_asked_for_and_its_check_runs_again() {
+    let checks = doctor::checks::<Desk>();
+    let with_fix: Vec<&str> = checks
+        .iter()
+        .filter(|check| check.has_fix())
+        .map(|check| check.id)
+        .collect();
+    let all: BTreeSet<&str> = with_fix.iter().copied().collect();
+    assert_eq!(all, BTreeSet::from(FIXES));
+    for check in FIXES {
+        let mut desk = healthy();
+        provoke(&mut desk, check);
+        let args = ["doctor", check, "--fix"];
+        assert_eq!(desk.till(&args).await.exit, Exit::Unconfirmed, "{check}");
+        let declined = desk.till_at(&answering(&["n"]), &args).await;
+        assert_eq!(
+            declined.data()["fixed"][0]["text"],
+            json!("declined"),
+            "{check}"
+        );
+        assert_eq!(fixed(&desk), (0, 0, 0), "{check}");
+        let asked = answering(&["y"]);
+        let done = desk.till_at(&asked, &args).await;
+        assert_eq!(
+            done.data()["fixed"][0]["done"],
+            json!(true),
+            "{check}: {}",
+            done.text
+        );
+        assert_ne!(fixed(&desk), (0, 0, 0), "{check}");
+        let said = asked.said.lock().unwrap().join("\n");
+        assert!(said.contains(check) && said.contains("? [y/N]"), "{said}");
+        // The check ran again. The log of the others shows their run later.
+        let wanted = if ["alarms.on", "mail.sender"].contains(&check) {
+            Exit::Done
+        } else {
+            Exit::Attention
+        };
+        assert_eq!(done.exit, wanted, "{check}: {}", done.text);
+        let mut desk = healthy();
+        provoke(&mut desk, check);
+        desk.till(&["doctor", "--fix", "--yes"]).await;
+        assert_ne!(fixed(&desk), (0, 0, 0), "{check}, with --yes");
+    }
+    // Nothing to fix asks nothing.
+    assert_eq!(healthy().till(&["doctor", "--fix"]).await.exit, Exit::Done);
+}
+
+#[tokio::test]
+async fn warnings_fail_if_they_shall() {
+    let mut desk = healthy();
+    provoke(&mut desk, "alarms.ring");
+    assert_eq!(desk.till(&["doctor"]).await.exit, Exit::Done);
+    let strict = desk.till(&["doctor", "--fail-on", "warn"]).await;
+    assert_eq!(strict.exit, Exit::Attention);
+    assert_eq!(
+        healthy().till(&["doctor", "--fail-on", "warn"]).await.exit,
+        Exit::Done
+    );
+}
+
+#[tokio::test]
+async fn deep_checks_run_on_request_only() {
+    let desk = healthy();
+    let ids = |ended: &crate::desk::Ended| -> BTreeSet<String> {
+        let lines = ended.data()["checks"].as_array().unwrap().iter();
+        lines
+            .map(|line| line["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (usual, deep) = (
+        desk.till(&["doctor"]).await,
+        desk.till(&["doctor", "--deep"]).await,
+    );
+    let more: Vec<String> = ids(&deep).difference(&ids(&usual)).cloned().collect();
+    assert_eq!(more, ["logs.privacy", "webhook.signed"]);
+    assert_eq!(deep.exit, Exit::Attention, "the URL refuses what is posted");
+    assert!(!ids(&desk.till(&["doctor", "webhook"]).await).contains("webhook.signed"));
+    // Intake takes what the check posts.
+    desk.services().answers = 200;
+    desk.till(&["doctor", "webhook.signed"]).await;
+    let (_, headers, body) = desk.services().posted.last().unwrap().clone();
+    let header = |name: &str| {
+        let found = headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    let incoming = intake::request::Incoming {
+        method: "POST",
+        provider: "flex",
+        header: &header,
+        body: &body,
+    };
+    desk.bundle.intake.take(&incoming).await;
+    let signed = desk.till(&["doctor", "webhook.signed"]).await;
+    let line = &signed.data()["checks"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()
+        .clone();
+    assert_eq!(line["status"], json!("ok"), "{line}");
 }
 
 /// The checks of open work, which a busy stack provokes.
