@@ -11,6 +11,7 @@ use domain::{
     receipt::{Receipt, ReceiptState},
     sale::{
         dispute::DisputeFunds,
+        event_history::DecidedEvent,
         order::OrderKind,
         payment::PaymentStatus,
         stock::{Movement, StockLevel},
@@ -61,12 +62,14 @@ impl Entry {
 pub fn timeline(known: Known<'_>) -> Vec<Entry> {
     let rows = known.rows;
     let mut all = sale(rows);
+    all.extend(decided(rows));
     all.extend(refunds(rows));
     all.extend(disputes(rows));
     all.extend(shipments(rows));
     all.extend(rows.receipts.iter().flat_map(mails));
     all.extend(known.open.iter().flat_map(event));
-    all.extend(known.log.iter().filter_map(log_line));
+    let log = known.log.iter().filter_map(log_line);
+    all.extend(log.filter(|entry| !is_on_row(entry, rows)));
     all.sort_by_key(|entry| entry.at);
     all.dedup();
     squashed(all)
@@ -100,6 +103,26 @@ fn sale(rows: &Rows) -> Vec<Entry> {
         }
     }
     all
+}
+
+/// The events that changed the order, with the effect of each.
+fn decided(rows: &Rows) -> Vec<Entry> {
+    let events = rows.order.event_history.iter();
+    let entry = |event: &DecidedEvent| {
+        let kind = event.event_type.as_deref().unwrap_or("event");
+        let text = format!("{kind}: {}", event.done);
+        entry(event.at, "till", "decided", text).of(&event.event_id)
+    };
+    events.map(entry).collect()
+}
+
+/// True for a decision in the log that the row has as well.
+fn is_on_row(entry: &Entry, rows: &Rows) -> bool {
+    let mut events = rows.order.event_history.iter();
+    let is_commit = entry.text.starts_with("applied") || entry.text.starts_with("fulfilled");
+    entry.what == "decided"
+        && is_commit
+        && events.any(|event| entry.id.as_deref() == Some(event.event_id.as_str()))
 }
 
 fn fulfilled(rows: &Rows) -> String {

@@ -3,6 +3,7 @@ use domain::{
     access::contact,
     sale::{
         details::{Details, Metadata},
+        event_history::EventHistory,
         order::{OrderKind, OrderLine, Period},
         payment,
         refund::{self, Refund},
@@ -195,6 +196,7 @@ fn order() -> Order {
         period: None,
         same_reference: vec![],
         delivery_failures: BTreeMap::new(),
+        event_history: EventHistory::default(),
         details: Details::default(),
         is_erased: false,
         bundle: String::new(),

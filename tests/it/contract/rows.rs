@@ -16,6 +16,7 @@ use domain::{
         delivery_failure::DeliveryFailure,
         details::{Address, Details, Discount, Metadata, PaymentMethod, Shipping, TaxRate},
         dispute::{self, Dispute},
+        event_history::{DecidedEvent, EventHistory},
         mapping::Grant,
         merchant_reference::MerchantReference,
         order::{OrderLine, Shortfall},
@@ -142,6 +143,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         invoice_id: None,
         same_reference: Vec::new(),
         delivery_failures: BTreeMap::new(),
+        event_history: EventHistory::default(),
         ..order.clone()
     };
     let bare_subscription = |row: &Subscription| {
@@ -467,8 +469,22 @@ fn order() -> Order {
         delivery_failures: [(any_receipt_id(), DeliveryFailure::Bounced)].into(),
         details: details(),
         is_erased: true,
+        event_history: event_history(),
         bundle: "1.0.0".into(),
     }
+}
+
+fn event_history() -> EventHistory {
+    let mut history = EventHistory::default();
+    for event_type in [Some("refund.created".to_owned()), None] {
+        history.push(DecidedEvent {
+            event_id: EventId::new(unique("fevt")).unwrap(),
+            event_type,
+            at: now(),
+            done: "partly_refunded, refund mail".to_owned(),
+        });
+    }
+    history
 }
 
 fn metadata() -> Metadata {

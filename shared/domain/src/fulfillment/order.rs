@@ -14,6 +14,7 @@ use crate::{
     sale::{
         amounts::Closed,
         details::Details,
+        event_history::EventHistory,
         hold::Hold,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
@@ -287,6 +288,7 @@ impl Sold {
             delivery_failures: BTreeMap::new(),
             details: self.details.clone(),
             is_erased: false,
+            event_history: EventHistory::default(),
             bundle: case.policy.bundle.to_owned(),
         }
     }
@@ -334,6 +336,7 @@ fn following(known: &Order, order: Order) -> Order {
         disputes: known.disputes.clone(),
         fulfillments: known.fulfillments.clone(),
         delivery_failures: known.delivery_failures.clone(),
+        event_history: known.event_history.clone(),
         ..order
     }
 }

@@ -101,7 +101,7 @@ pub(crate) fn policy() -> Policy {
 pub(crate) fn facts(event_id: &str, second: i64, change: Change) -> Event {
     Event {
         event_id: id(event_id),
-        event_type: String::new(),
+        event_type: "a.type".to_owned(),
         occurred_at: Some(at(second)),
         scope: crate::values::scope::Scope::UNSTATED,
         stamp: None,
