@@ -212,8 +212,8 @@ async fn orders_are_searched_within_a_bound() {
     let one_page = desk.till(&["orders", "--pages", "1", "--limit", "1"]).await;
     assert_eq!(one_page.json["partial"], json!(true));
     assert_eq!(
-        desk.till(&["orders", "--state", "refunded"]).await.data()["matched"],
-        json!(0)
+        desk.till(&["orders", "--state", "refunded"]).await.data()["orders"],
+        json!([])
     );
     assert_eq!(
         desk.till(&["orders", "--since", "now"]).await.exit,

@@ -1,4 +1,8 @@
-//! Lists open work: events and receipts that wait for an operator, or for too long.
+//! Lists open work: events and receipts that wait for an operator, or for too long. Lists orders by time.
+
+mod placed;
+
+pub use placed::{PlacedOrders, PlacedSearch, placed};
 
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},

@@ -29,7 +29,7 @@ use crate::{
         size::json_size,
     },
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -360,6 +360,12 @@ impl Order {
             refunds: self.refunds.iter().collect(),
             disputes: &self.disputes,
         }
+    }
+
+    /// The day of the sale in UTC, by which an index lists all orders.
+    #[must_use]
+    pub fn placed_day(&self) -> Date {
+        Offset::UTC.to_datetime(self.placed_at).date()
     }
 
     /// The amounts of the order, by [the rule about money](crate::sale::amounts).
