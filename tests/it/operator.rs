@@ -131,7 +131,13 @@ async fn releasing_twice_fulfills_once() {
     assert_eq!(released(&bundle, "fevt_1").await, NOW_FROM_PARKED);
     let row = bundle.event("fevt_1");
     assert_eq!((row.state, row.attempts), (Stored, 0));
-    assert!(row.note.unwrap().ends_with("ops released it: it is mended"));
+    assert!(
+        row.notes
+            .last()
+            .unwrap()
+            .to_string()
+            .ends_with("ops released it: it is mended")
+    );
     assert_eq!(released(&bundle, "fevt_1").await, ONCE_MORE);
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 2);
     bundle.drain_at_once().await;
@@ -168,7 +174,7 @@ async fn a_released_event_that_is_doubtful_again_is_parked_again() {
         row.reason.as_deref(),
         Some("the sale is `expired`, not complete")
     );
-    assert!(row.note.is_some(), "somebody has tried");
+    assert!(!row.notes.is_empty(), "somebody has tried");
     assert!(bundle.end().orders.is_empty());
 }
 
@@ -287,7 +293,13 @@ async fn a_dropped_event_stays_dropped_whatever_comes() {
     let row = bundle.event("fevt_1");
     assert_eq!(row.state, EventState::Dropped);
     assert_eq!(row.class, Some(Class::NotComplete));
-    assert!(row.note.unwrap().ends_with("ops dropped it: it is mended"));
+    assert!(
+        row.notes
+            .last()
+            .unwrap()
+            .to_string()
+            .ends_with("ops dropped it: it is mended")
+    );
     assert!(bundle.end().orders.is_empty());
 
     let is_left = left(Left::NotParked(EventState::Dropped));
@@ -1184,9 +1196,10 @@ async fn a_mail_is_sent_once_more_for_each_time_that_it_is_asked_for() {
     assert_eq!(standing(&bundle), ReceiptStatus::Sent);
     assert!(
         bundle.world.kept().receipts[&receipt_id(1)]
-            .note
-            .as_ref()
+            .notes
+            .last()
             .unwrap()
+            .to_string()
             .contains("ops had it sent again")
     );
     let changed = resend::Left::Changed {

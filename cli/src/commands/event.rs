@@ -3,7 +3,7 @@
 use super::event_write;
 use crate::{
     Context,
-    args::EventCommand,
+    args::{EventCommand, WriteArgs},
     backend::Backend,
     error::{Error, Exit},
     order::find::orders_of_event,
@@ -16,6 +16,7 @@ use domain::{
     receipt::ReceiptStatus,
     values::ids::{EventId, ReceiptId},
 };
+use operator::events;
 use serde_json::json;
 use std::{fmt::Write as _, path::Path};
 
@@ -25,7 +26,7 @@ pub(super) async fn run<B: Backend>(
 ) -> Result<Answer, Error> {
     match command {
         EventCommand::Show { id } => show(on, id).await,
-        EventCommand::Body { id, out } => body(on, id, out.as_deref()).await,
+        EventCommand::Body { id, out, write } => body(on, id, out.as_deref(), write).await,
         EventCommand::Verify { file } => super::verify::verify(on, file).await,
         EventCommand::Release { ids, write } => event_write::release(on, ids, write).await,
         EventCommand::Replay { ids, write } => event_write::replay(on, ids, write).await,
@@ -109,7 +110,7 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         "class": event.class,
         "reason": event.reason,
         "attempts": event.attempts,
-        "note": event.note,
+        "notes": event.notes,
         "outbox": outbox,
         "body_bytes": event.body.len(),
         "fingerprint": event.fingerprint,
@@ -135,8 +136,8 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         "Body",
         &format!("{} bytes, SHA-256 {}", event.body.len(), event.fingerprint),
     );
-    if let Some(note) = &event.note {
-        line("Note", note);
+    for note in event.notes.iter() {
+        line("Note", &note.to_string());
     }
     for order in &orders {
         line("Order", &format!("till order {order}"));
@@ -144,35 +145,44 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
     Answer::new("till.event/1", &data, text)
 }
 
-/// The signed bytes. They hold personal data, so a terminal shows them only on request.
+/// The signed bytes. They hold personal data, so a terminal shows them only on request, and the event keeps who read them.
 async fn body<B: Backend>(
     on: &Context<'_, B>,
     id: &str,
     out: Option<&Path>,
+    args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let event = stored(on, id).await?;
-    let size = event.body.len();
-    if let Some(path) = out {
-        std::fs::write(path, &event.body).map_err(|error| {
-            Error::new(
-                Exit::Failed,
-                format!("{} cannot be written: {error}", path.display()),
-            )
-        })?;
-        let data = json!({"event_id": event.event_id, "bytes": size, "file": path});
-        let text = format!(
-            "{size} bytes written to {}. They hold personal data.\n",
-            path.display()
-        );
-        return Answer::new("till.event_body/1", &data, text);
-    }
-    if !on.options.reveal {
+    if out.is_none() && !on.options.reveal {
         return Err(
             Error::new(Exit::Unconfirmed, "the body holds personal data")
                 .cured_by("Add --out FILE, or --reveal to print it"),
         );
     }
-    let body = String::from_utf8_lossy(&event.body);
-    let data = json!({"event_id": event.event_id, "bytes": size, "body": body});
-    Ok(Answer::new("till.event_body/1", &data, format!("{body}\n"))?.raw())
+    let event = stored(on, id).await?;
+    let note = super::write::note(on, args).await?;
+    if args.dry_run {
+        let data = json!({"event_id": event.event_id, "dry_run": true});
+        let text = format!("Would leave a note of {} on the event.\n", note.by());
+        return Answer::new("till.event_body/1", &data, text);
+    }
+    let event = events::read_body(on.backend.store(), &event.event_id, &note).await?;
+    let event = event.ok_or_else(|| Error::not_found(format!("no event {id}")))?;
+    let size = event.body.len();
+    let Some(path) = out else {
+        let body = String::from_utf8_lossy(&event.body);
+        let data = json!({"event_id": event.event_id, "bytes": size, "body": body});
+        return Ok(Answer::new("till.event_body/1", &data, format!("{body}\n"))?.raw());
+    };
+    std::fs::write(path, &event.body).map_err(|error| {
+        Error::new(
+            Exit::Failed,
+            format!("{} cannot be written: {error}", path.display()),
+        )
+    })?;
+    let data = json!({"event_id": event.event_id, "bytes": size, "file": path});
+    let text = format!(
+        "{size} bytes written to {}. They hold personal data.\n",
+        path.display()
+    );
+    Answer::new("till.event_body/1", &data, text)
 }

@@ -85,7 +85,7 @@ pub(super) fn to_json(row: &EventRow) -> Value {
         "class": row.class,
         "reason": row.reason,
         "attempts": row.attempts,
-        "note": row.note,
+        "notes": row.notes,
     })
 }
 

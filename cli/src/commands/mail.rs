@@ -100,7 +100,7 @@ pub(super) fn to_json(row: &ReceiptRow) -> Value {
     json!({
         "receipt_id": row.receipt_id, "status": row.status.as_str(), "version": row.version,
         "created_at": row.created_at, "due_at": row.due_at, "reason": row.reason,
-        "attempts": row.attempts, "note": row.note,
+        "attempts": row.attempts, "notes": row.notes,
     })
 }
 
@@ -149,7 +149,7 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         "reopened_at": receipt.reopened_at,
         "attempts": receipt.attempts,
         "failure": receipt.delivery_failure().map(|failure| failure.to_string()),
-        "note": receipt.note,
+        "notes": receipt.notes,
         "message_ids": message_ids(&receipt),
         "history": history,
     });

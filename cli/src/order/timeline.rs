@@ -16,9 +16,9 @@ use domain::{
         payment::PaymentStatus,
         stock::{Movement, StockLevel},
     },
+    values::note::{Noted, Notes},
 };
 use jiff::Timestamp;
-use operator::note;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -63,6 +63,7 @@ pub fn timeline(known: Known<'_>) -> Vec<Entry> {
     let rows = known.rows;
     let mut all = sale(rows);
     all.extend(decided(rows));
+    all.extend(noted(&rows.order.notes, "the order"));
     all.extend(refunds(rows));
     all.extend(disputes(rows));
     all.extend(shipments(rows));
@@ -254,23 +255,21 @@ pub fn mails(receipt: &Receipt) -> Vec<Entry> {
             }
         }
     }
-    all.extend(noted(receipt.note.as_deref(), name).map(|entry| entry.of(id)));
+    let noted = noted(&receipt.notes, &format!("the {name}"));
+    all.extend(noted.into_iter().map(|entry| entry.of(id)));
     all
 }
 
-/// The last action of a person on a row.
-fn noted(line: Option<&str>, thing: &str) -> Option<Entry> {
-    let noted = note::read(line?)?;
-    let what = noted.what.replacen(" it", &format!(" the {thing}"), 1);
-    Some(entry(
-        noted.at,
-        &noted.by,
-        "operator",
-        format!("{what}: {}", noted.why),
-    ))
+/// The actions of people on a row.
+fn noted(notes: &Notes, thing: &str) -> Vec<Entry> {
+    let action = |note: &Noted| {
+        let text = format!("{}: {}", note.did.on(thing), note.why);
+        entry(note.at, &note.by, "operator", text)
+    };
+    notes.iter().map(action).collect()
 }
 
-/// The arrival of an event, and the last action on it.
+/// The arrival of an event, and the actions on it.
 #[must_use]
 pub fn event(event: &StoredEvent) -> Vec<Entry> {
     let kind = event.event_type.as_deref().unwrap_or("an unreadable event");
@@ -280,7 +279,8 @@ pub fn event(event: &StoredEvent) -> Vec<Entry> {
     };
     let mut all =
         vec![entry(event.received_at, "intake", "delivery_received", text).of(&event.event_id)];
-    all.extend(noted(event.note.as_deref(), "event").map(|entry| entry.of(&event.event_id)));
+    let noted = noted(&event.notes, "the event");
+    all.extend(noted.into_iter().map(|entry| entry.of(&event.event_id)));
     all
 }
 

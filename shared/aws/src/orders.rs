@@ -20,6 +20,7 @@ use domain::{
     sale::{delivery_failure::DeliveryFailure, order::Order},
     values::{
         ids::{CustomerId, OrderId, ReceiptId},
+        note::Noted,
         outcome::RetryableError,
     },
 };
@@ -211,12 +212,21 @@ impl ports::admin::OrderSearch for Store {
         })
     }
 
-    async fn correct_address(&self, seen: &Order, email: &str) -> Result<Changed, RetryableError> {
+    async fn correct_address(
+        &self,
+        seen: &Order,
+        email: &str,
+        note: &Noted,
+    ) -> Result<Changed, RetryableError> {
+        let notes = row::value(TABLE, &seen.notes.with(note.clone()))?;
         let update = self
             .update(&self.tables.orders, key(&seen.order_id))
-            .update_expression("SET customer.email = :email, version = version + :one")
+            .update_expression(
+                "SET customer.email = :email, notes = :notes, version = version + :one",
+            )
             .condition_expression("version = :seen")
             .expression_attribute_values(":email", text(email))
+            .expression_attribute_values(":notes", notes)
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":seen", number(seen.version));
         guarded(update).await

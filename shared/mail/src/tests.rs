@@ -18,6 +18,7 @@ use domain::{
             SubscriptionId,
         },
         money::Currency,
+        note::Notes,
         provider::EligibilityPolicy,
     },
 };
@@ -196,6 +197,7 @@ fn order() -> Order {
         period: None,
         same_reference: vec![],
         delivery_failures: BTreeMap::new(),
+        notes: Notes::default(),
         event_history: EventHistory::default(),
         details: Details::default(),
         is_erased: false,

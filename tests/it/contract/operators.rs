@@ -1,6 +1,8 @@
 //! The operators' ports on stock and orders.
 
-use super::{On, Shelves as _, committed, decided, dynamodb, memory, recorded, sale, unique};
+use super::{
+    On, Shelves as _, by_hand, committed, decided, dynamodb, memory, recorded, sale, unique,
+};
 use domain::{
     ports::{
         CounterPage, StockLevels as _, StockRow,
@@ -254,7 +256,11 @@ async fn an_address_is_corrected_for_the_version_that_was_seen(on: &impl On) {
     let email = "new@example.org";
     let corrected = |seen: &Order| {
         let seen = seen.clone();
-        async move { on.orders().correct_address(&seen, email).await.unwrap() }
+        let note = by_hand("misspelled");
+        async move {
+            let orders = on.orders();
+            orders.correct_address(&seen, email, &note).await.unwrap()
+        }
     };
     let stale = Order {
         version: order.version + 1,
@@ -268,4 +274,5 @@ async fn an_address_is_corrected_for_the_version_that_was_seen(on: &impl On) {
         (now.customer.email.as_deref(), now.version),
         (Some(email), order.version + 1)
     );
+    assert_eq!(now.notes, order.notes.with(by_hand("misspelled")));
 }

@@ -1,6 +1,6 @@
 //! Rows of every kind, both with all members and with only the required ones.
 
-use super::{later, now, resources, unique};
+use super::{by_hand, later, now, resources, unique};
 use domain::{
     access::{
         contact,
@@ -143,6 +143,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         invoice_id: None,
         same_reference: Vec::new(),
         delivery_failures: BTreeMap::new(),
+        notes: Notes::default(),
         event_history: EventHistory::default(),
         ..order.clone()
     };
@@ -469,6 +470,7 @@ fn order() -> Order {
         delivery_failures: [(any_receipt_id(), DeliveryFailure::Bounced)].into(),
         details: details(),
         is_erased: true,
+        notes: Notes::default().with(by_hand("the address was misspelled")),
         event_history: event_history(),
         bundle: "1.0.0".into(),
     }

@@ -11,8 +11,10 @@ use domain::{
         order::Order,
         stock::Movement,
     },
+    testing::read_back,
     values::{
         ids::{OrderId, Sku},
+        note::Noted,
         outcome::RetryableError,
     },
 };
@@ -102,7 +104,12 @@ impl OrderSearch for World {
         .await
     }
 
-    async fn correct_address(&self, seen: &Order, email: &str) -> Result<Changed, RetryableError> {
+    async fn correct_address(
+        &self,
+        seen: &Order,
+        email: &str,
+        note: &Noted,
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("order_desk.correct_address", |kept| {
             let order = kept.orders.get_mut(&seen.order_id);
             let Some(order) = order.filter(|order| order.version == seen.version) else {
@@ -110,6 +117,7 @@ impl OrderSearch for World {
             };
             order.version += 1;
             order.customer.email = Some(email.to_owned());
+            order.notes = read_back(&order.notes.with(note.clone()));
             Changed::Now
         })
         .await

@@ -209,7 +209,7 @@ impl Commit {
     }
 }
 
-fn counted<N: fmt::Display + PartialEq + From<u8>>(number: N, thing: &str) -> String {
+fn counted<N: fmt::Display + Copy + PartialEq + From<u8>>(number: N, thing: &str) -> String {
     let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {thing}{ending}")
 }

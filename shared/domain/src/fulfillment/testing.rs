@@ -48,6 +48,7 @@ use crate::{
         },
         mode::Mode,
         money::Currency,
+        note::{Action, Noted, Notes},
         outcome::ReadError,
         provider::ProviderPolicies,
     },
@@ -109,6 +110,16 @@ pub(crate) fn facts(event_id: &str, second: i64, change: Change) -> Event {
     }
 }
 
+/// A note of a release.
+pub(crate) fn released(why: &str) -> Noted {
+    Noted {
+        at: at(NOW),
+        by: "ops".to_owned(),
+        did: Action::Released,
+        why: why.to_owned(),
+    }
+}
+
 /// The stored row of the event.
 pub(crate) fn stored(event: &Event) -> StoredEvent {
     StoredEvent {
@@ -130,7 +141,7 @@ pub(crate) fn stored(event: &Event) -> StoredEvent {
         reason: None,
         class: None,
         attempts: 0,
-        note: None,
+        notes: Notes::default(),
         outbox: Vec::new(),
     }
 }

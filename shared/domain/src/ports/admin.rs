@@ -9,6 +9,7 @@ use crate::{
     },
     values::{
         ids::{OrderId, Sku},
+        note::Noted,
         outcome::RetryableError,
     },
 };
@@ -88,10 +89,11 @@ pub trait OrderSearch: Send + Sync {
         &self,
         of: &PlacedOn,
     ) -> impl Future<Output = Result<PlacedPage, RetryableError>> + Send;
-    /// Replaces the address of an order, guarded by the version that was read.
+    /// Replaces the address of an order and adds a note, guarded by the version that was read.
     fn correct_address(
         &self,
         seen: &Order,
         email: &str,
+        note: &Noted,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }

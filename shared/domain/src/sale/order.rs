@@ -25,6 +25,7 @@ use crate::{
         },
         mode::Mode,
         money::{Currency, Money},
+        note::Notes,
         provider::{EligibilityPolicy, ProviderId},
         size::json_size,
     },
@@ -196,6 +197,9 @@ pub struct Order {
     /// True once the customer's personal data is erased. It stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_erased: bool,
+    /// The operators' latest actions.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
     /// The latest events that changed it. It depends on their arrival, and no rule reads it.
     #[serde(default, skip_serializing_if = "EventHistory::is_empty")]
     pub event_history: EventHistory,
