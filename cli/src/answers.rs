@@ -21,6 +21,8 @@ use crate::{
     output::Warning,
     why::Why,
 };
+use domain::values::note::{Action, Noted, Notes};
+use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -44,6 +46,31 @@ impl JsonSchema for Time {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "format": "date-time"})
     }
+}
+
+/// An operator's action on a row.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Note {
+    #[schemars(with = "Time")]
+    pub at: Timestamp,
+    /// The operator.
+    pub by: String,
+    /// Such as `released`, `resent` or `body_read`.
+    #[schemars(with = "String")]
+    pub did: Action,
+    pub why: String,
+}
+
+/// The actions on a row, oldest first.
+#[must_use]
+pub fn notes(notes: &Notes) -> Vec<Note> {
+    let note = |of: &Noted| Note {
+        at: of.at,
+        by: of.by.clone(),
+        did: of.did,
+        why: of.why.clone(),
+    };
+    notes.iter().map(note).collect()
 }
 
 /// A published schema.

@@ -230,11 +230,11 @@ pub struct OrdersArgs {
     /// Only orders with an undelivered mail
     #[arg(long)]
     pub mail_trouble: bool,
-    /// The most orders to print
+    /// Stop after this many orders, with the rest of the second
     #[arg(long, default_value_t = 50)]
     pub limit: usize,
-    /// The most pages of the table to read
-    #[arg(long, default_value_t = 50)]
+    /// The most reads of the index: one for each day, and for each 100 orders
+    #[arg(long, default_value_t = 100)]
     pub pages: usize,
 }
 

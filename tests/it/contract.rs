@@ -142,7 +142,13 @@ trait On {
         noted.await.unwrap();
     }
     async fn drop_event(&self, id: &EventId, from: EventState, at: Timestamp) -> Changed {
-        let dropped = self.events().drop_event(id, from, "a double", None, at);
+        let seen = self.event(id).await.unwrap();
+        let seen = StoredEvent {
+            state: from,
+            ..seen
+        };
+        let note = by_hand("a double");
+        let dropped = self.events().drop_event(&seen, &note, None, at);
         dropped.await.unwrap()
     }
     async fn order(&self, id: &OrderId) -> Option<Order> {
@@ -356,6 +362,16 @@ fn now() -> Timestamp {
     Timestamp::from_second(4_000_000_000).unwrap()
 }
 
+/// An action of an operator.
+fn by_hand(why: &str) -> Noted {
+    Noted {
+        at: now(),
+        by: "ops".to_owned(),
+        did: Action::Released,
+        why: why.to_owned(),
+    }
+}
+
 fn unique(prefix: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let nanos = Timestamp::now().as_nanosecond();
@@ -382,7 +398,7 @@ fn event() -> StoredEvent {
         reason: None,
         class: None,
         attempts: 0,
-        note: None,
+        notes: Notes::default(),
         outbox: Vec::new(),
     }
 }
@@ -577,7 +593,7 @@ async fn an_event_is_stored_once_and_comes_back_as_it_was(on: &impl On) {
         state: Unreadable,
         reason: Some("the body is not a JSON object".into()),
         class: Some(Class::Unreadable),
-        note: Some("by hand".into()),
+        notes: Notes::default().with(by_hand("by hand")),
         ..event
     };
     assert_eq!(on.record(&bare).await, Recorded::First);
@@ -1342,7 +1358,7 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
     // Between reading and writing, an operator drops the event.
     let dropped = on
         .events()
-        .drop_event(&event.event_id, Stored, "a test order", None, now())
+        .drop_event(&event, &by_hand("a test order"), None, now())
         .await;
     assert_eq!(dropped, Ok(Changed::Now));
     assert_eq!(on.commit(&sale).await, Committed::Raced);

@@ -106,10 +106,9 @@ fn clear(bundle: &Bundle, mail: &Taken) {
 
 /// An operator has it sent again.
 async fn reopen(bundle: &Bundle, seen: &Receipt) {
-    let reopened = bundle
-        .world
-        .reopen_receipt(seen, "again", bundle.world.now())
-        .await;
+    let world = &bundle.world;
+    let note = operator_note(Action::Resent, world.now());
+    let reopened = world.reopen_receipt(seen, &note, world.now()).await;
     assert_eq!(reopened, Ok(Changed::Now));
 }
 
@@ -685,7 +684,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     assert_eq!(
         play.tables
             .store
-            .reopen_receipt(seen, "by a test", now)
+            .reopen_receipt(seen, &operator_note(Action::Resent, now), now)
             .await,
         Ok(Changed::Now)
     );

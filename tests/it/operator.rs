@@ -131,7 +131,13 @@ async fn releasing_twice_fulfills_once() {
     assert_eq!(released(&bundle, "fevt_1").await, NOW_FROM_PARKED);
     let row = bundle.event("fevt_1");
     assert_eq!((row.state, row.attempts), (Stored, 0));
-    assert!(row.note.unwrap().ends_with("ops released it: it is mended"));
+    assert!(
+        row.notes
+            .last()
+            .unwrap()
+            .to_string()
+            .ends_with("ops released it: it is mended")
+    );
     assert_eq!(released(&bundle, "fevt_1").await, ONCE_MORE);
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 2);
     bundle.drain_at_once().await;
@@ -168,7 +174,7 @@ async fn a_released_event_that_is_doubtful_again_is_parked_again() {
         row.reason.as_deref(),
         Some("the sale is `expired`, not complete")
     );
-    assert!(row.note.is_some(), "somebody has tried");
+    assert!(!row.notes.is_empty(), "somebody has tried");
     assert!(bundle.end().orders.is_empty());
 }
 
@@ -287,7 +293,13 @@ async fn a_dropped_event_stays_dropped_whatever_comes() {
     let row = bundle.event("fevt_1");
     assert_eq!(row.state, EventState::Dropped);
     assert_eq!(row.class, Some(Class::NotComplete));
-    assert!(row.note.unwrap().ends_with("ops dropped it: it is mended"));
+    assert!(
+        row.notes
+            .last()
+            .unwrap()
+            .to_string()
+            .ends_with("ops dropped it: it is mended")
+    );
     assert!(bundle.end().orders.is_empty());
 
     let is_left = left(Left::NotParked(EventState::Dropped));
@@ -1184,9 +1196,10 @@ async fn a_mail_is_sent_once_more_for_each_time_that_it_is_asked_for() {
     assert_eq!(standing(&bundle), ReceiptStatus::Sent);
     assert!(
         bundle.world.kept().receipts[&receipt_id(1)]
-            .note
-            .as_ref()
+            .notes
+            .last()
             .unwrap()
+            .to_string()
             .contains("ops had it sent again")
     );
     let changed = resend::Left::Changed {
@@ -1470,6 +1483,76 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
         1,
         "so many at most"
     );
+}
+
+/// A shop with orders that were placed that many seconds before the story.
+async fn placed_orders(seconds: &[i64]) -> Bundle {
+    let bundle = tuesday().await;
+    let mut kept = bundle.world.kept();
+    let order = kept.orders.values().next().unwrap().clone();
+    kept.orders.clear();
+    for (n, seconds) in seconds.iter().enumerate() {
+        let order_id = OrderId::new(format!("fcs_{n}")).unwrap();
+        let row = Order {
+            order_id: order_id.clone(),
+            placed_at: Timestamp::from_second(BEGIN - seconds).unwrap(),
+            ..order.clone()
+        };
+        kept.orders.insert(order_id, row);
+    }
+    drop(kept);
+    bundle
+}
+
+#[tokio::test]
+async fn orders_are_listed_by_time_within_bounds_and_the_next_search_continues() {
+    const DAY: i64 = 86_400;
+    let ago = [9 * DAY, 3 * DAY, 3 * DAY, 70, 5, 5, 3, 0];
+    let bundle = placed_orders(&ago).await;
+    let world = &bundle.world;
+    let since = Timestamp::from_second(BEGIN - 5 * DAY).unwrap();
+    let wanted: Vec<i64> = ago.into_iter().rev().filter(|ago| *ago < 5 * DAY).collect();
+    for (reads, most) in [(100, 50), (100, 1), (100, 2), (1, 50), (2, 3), (1, 1)] {
+        let (mut found, mut before) = (BTreeMap::new(), Some(world.now()));
+        for _ in 0..50 {
+            let Some(end) = before else { break };
+            let search = list::PlacedSearch {
+                since,
+                before: end,
+                reads,
+                most,
+            };
+            let part = list::placed(world, &search, &|_| true, &mut |_| false).await;
+            let part = part.unwrap();
+            assert!(
+                part.orders.len() <= most + 1,
+                "an order of the same second at most"
+            );
+            found.extend(part.orders.into_iter().map(|order| {
+                let place = std::cmp::Reverse(order.placed_at);
+                ((place, order.order_id), order.placed_at)
+            }));
+            assert!(part.stopped_at < before);
+            before = part.stopped_at;
+        }
+        assert_eq!(before, None, "{reads} {most}");
+        let found: Vec<i64> = found.values().map(|at| BEGIN - at.as_second()).collect();
+        assert_eq!(found, wanted, "{reads} {most}");
+    }
+    let search = list::PlacedSearch {
+        since: Timestamp::UNIX_EPOCH,
+        before: world.now(),
+        reads: 100,
+        most: 50,
+    };
+    let is_old = |order: &Order| order.placed_at < since;
+    let stopped = list::placed(world, &search, &is_old, &mut |_| true).await;
+    assert_eq!(stopped.unwrap().orders, []);
+    let all = list::placed(world, &search, &is_old, &mut |_| false)
+        .await
+        .unwrap();
+    assert_eq!((all.orders.len(), all.read), (1, ago.len()));
+    assert!(all.stopped_at.is_some(), "the bound of reads came first");
 }
 
 #[tokio::test]

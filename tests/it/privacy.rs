@@ -160,10 +160,10 @@ fn rows(kept: &Kept) -> Vec<(&'static str, Value)> {
     rows.extend(contacts.map(|contact| ("Entitlements", json!({"contact: ": row(contact)}))));
     rows.extend(kept.events.values().map(|event| {
         let body = String::from_utf8_lossy(&event.body).into_owned();
-        let (reason, note) = (&event.reason, &event.note);
+        let (reason, notes) = (&event.reason, &event.notes);
         (
             "Events",
-            json!({"body": body, "reason": reason, "note": note}),
+            json!({"body": body, "reason": reason, "notes": notes}),
         )
     }));
     rows

@@ -20,6 +20,7 @@ use domain::{
         facts::Fact,
         ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId},
         mode::Mode,
+        note::Action,
         outcome::{ReadError, RetryableError},
     },
 };
@@ -31,6 +32,7 @@ use kit::{
     play::{Play, until},
     reconciling::reconcile_over,
     shop::{self, sample},
+    shorthand::operator_note,
     story::{Delivery, End, open_shop, payment_facts, purchase, sale, sku},
     sweeping::sweep_over,
 };
@@ -757,10 +759,9 @@ async fn dropped(bundle: &Bundle, webhook: &Delivery, id: &str) {
         announced: None,
     };
     bundle.world.settle(&id, &park_reason, now).await.unwrap();
-    let dropped = bundle
-        .world
-        .drop_event(&id, EventState::Parked, "done by hand", None, now)
-        .await;
+    let seen = bundle.event(id.as_str());
+    let note = operator_note(Action::Dropped, now);
+    let dropped = bundle.world.drop_event(&seen, &note, None, now).await;
     assert_eq!(dropped, Ok(Changed::Now), "{id}");
 }
 

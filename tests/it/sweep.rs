@@ -44,7 +44,7 @@ fn event(n: usize, state: EventState, age: SignedDuration) -> StoredEvent {
         reason: None,
         class: None,
         attempts: 0,
-        note: None,
+        notes: Notes::default(),
         outbox: Vec::new(),
     }
 }

@@ -10,7 +10,9 @@ pub use crate::{
     life::Life,
     play::{Play, number, play, until},
     shop::{Purchase, id, sample},
-    shorthand::{event_id, failed_for, leased_by, sent_as, unsent_for, withdrawn_for},
+    shorthand::{
+        event_id, failed_for, leased_by, operator_note, sent_as, unsent_for, withdrawn_for,
+    },
     stack::{Ports, Stack},
     story::{BEGIN, Delivery, End, ON_HAND, open_shop, purchase, sale, sku},
 };
@@ -47,6 +49,7 @@ pub use domain::{
             PaymentIntentId, ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
         },
         mode::Mode,
+        note::{Action, Noted, Notes},
         outcome::{Outcome, ReadError, RetryableError},
         provider::ProviderId,
     },

@@ -17,6 +17,7 @@ use domain::{
     sale::order::Order,
     values::{
         ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId},
+        note::{Action, Noted},
         outcome::ReadError,
     },
 };
@@ -26,6 +27,16 @@ use mail::SendError;
 /// An id of an event.
 pub fn event_id(text: &str) -> EventId {
     EventId::new(text).expect("an id")
+}
+
+/// An action of an operator.
+pub fn operator_note(did: Action, at: Timestamp) -> Noted {
+    Noted {
+        at,
+        by: "ops".to_owned(),
+        did,
+        why: "by hand".to_owned(),
+    }
 }
 
 /// A receipt whose mail SES took under that id.

@@ -20,7 +20,10 @@ use domain::{
     },
     ports::Clock as _,
     receipt::{OnUnknown, ReceiptState},
-    sale::{order::Order, payment, refund, statement::Sale, stock::Movement},
+    sale::{
+        event_history::EventHistory, order::Order, payment, refund, statement::Sale,
+        stock::Movement,
+    },
     values::{
         facts::{Fact, Stated},
         ids::{EventId, OrderId, PaymentIntentId, ReceiptId, Sku},
@@ -267,6 +270,8 @@ impl End {
                     fulfilled_at: order.fulfilled_at.map(|_| then),
                     version: 0,
                     payments: timeless(order),
+                    // The list of events is about their arrival.
+                    event_history: EventHistory::default(),
                     ..order.clone()
                 },
             )

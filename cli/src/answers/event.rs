@@ -1,6 +1,6 @@
 //! Answers about events.
 
-use super::Time;
+use super::{Note, Time};
 use domain::{
     delivery::stored_event::EventState,
     values::{
@@ -39,8 +39,8 @@ pub struct EventLine {
     pub reason: Option<String>,
     /// Failed attempts.
     pub attempts: u32,
-    /// The last action of an operator.
-    pub note: Option<String>,
+    /// The last actions of operators, oldest first.
+    pub notes: Vec<Note>,
 }
 
 impl From<&EventRow> for EventLine {
@@ -53,7 +53,7 @@ impl From<&EventRow> for EventLine {
             class: row.class,
             reason: row.reason.clone(),
             attempts: row.attempts,
-            note: row.note.clone(),
+            notes: super::notes(&row.notes),
         }
     }
 }
@@ -80,7 +80,8 @@ pub struct Event {
     pub class: Option<Class>,
     pub reason: Option<String>,
     pub attempts: u32,
-    pub note: Option<String>,
+    /// The last actions of operators, oldest first.
+    pub notes: Vec<Note>,
     /// Messages for the next stage that are not sent yet.
     pub outbox: Vec<String>,
     pub body_bytes: usize,

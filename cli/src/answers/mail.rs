@@ -1,6 +1,6 @@
 //! Answers about mails.
 
-use super::Time;
+use super::{Note, Time};
 use crate::order::timeline::Entry;
 use domain::values::ids::{OrderId, ReceiptId};
 use jiff::Timestamp;
@@ -28,8 +28,8 @@ pub struct MailLine {
     pub due_at: Option<Timestamp>,
     pub reason: Option<String>,
     pub attempts: u32,
-    /// The last action of an operator.
-    pub note: Option<String>,
+    /// The last actions of operators, oldest first.
+    pub notes: Vec<Note>,
 }
 
 impl From<&ReceiptRow> for MailLine {
@@ -42,7 +42,7 @@ impl From<&ReceiptRow> for MailLine {
             due_at: row.due_at,
             reason: row.reason.clone(),
             attempts: row.attempts,
-            note: row.note.clone(),
+            notes: super::notes(&row.notes),
         }
     }
 }
@@ -66,7 +66,8 @@ pub struct Mail {
     pub attempts: u32,
     /// The bounce, the complaint or the reject.
     pub failure: Option<String>,
-    pub note: Option<String>,
+    /// The last actions of operators, oldest first.
+    pub notes: Vec<Note>,
     /// The ids of SES.
     pub message_ids: Vec<String>,
     pub history: Vec<Entry>,

@@ -33,12 +33,11 @@ pub struct OrderForCustomer {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Orders {
     pub orders: Vec<OrderLine>,
-    /// The orders that match.
-    pub matched: usize,
     /// The rows that were read.
     pub read: usize,
-    /// True if the whole range was read.
-    pub complete: bool,
+    /// Where the search stopped: `--before` with this time reads on. `null` if the whole range was read.
+    #[schemars(with = "Option<Time>")]
+    pub stopped_at: Option<Timestamp>,
 }
 
 /// An order of a search.

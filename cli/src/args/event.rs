@@ -8,12 +8,14 @@ use std::path::PathBuf;
 pub enum EventCommand {
     /// Show an event without its body
     Show { id: String },
-    /// Write the signed bytes to a file; they hold personal data
+    /// Write the signed bytes to a file; they hold personal data, and the event keeps who read them
     Body {
         id: String,
         /// The file; without it --reveal prints the bytes
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        write: WriteArgs,
     },
     /// Check the signature of a delivery with the stack's secrets
     #[command(

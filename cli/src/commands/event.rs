@@ -3,8 +3,8 @@
 use super::event_write;
 use crate::{
     Context,
-    answers::{Event, EventBody},
-    args::EventCommand,
+    answers::{self, Event, EventBody},
+    args::{EventCommand, WriteArgs},
     backend::Backend,
     error::{Error, Exit},
     order::find::orders_of_event,
@@ -17,6 +17,7 @@ use domain::{
     receipt::ReceiptStatus,
     values::ids::{EventId, ReceiptId},
 };
+use operator::events;
 use std::{fmt::Write as _, path::Path};
 
 pub(super) async fn run<B: Backend>(
@@ -25,7 +26,7 @@ pub(super) async fn run<B: Backend>(
 ) -> Result<Answer, Error> {
     match command {
         EventCommand::Show { id } => show(on, id).await,
-        EventCommand::Body { id, out } => body(on, id, out.as_deref()).await,
+        EventCommand::Body { id, out, write } => body(on, id, out.as_deref(), write).await,
         EventCommand::Verify { file } => super::verify::verify(on, file).await,
         EventCommand::Release { ids, write } => event_write::release(on, ids, write).await,
         EventCommand::Replay { ids, write } => event_write::replay(on, ids, write).await,
@@ -109,7 +110,7 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         class: event.class,
         reason: event.reason.clone(),
         attempts: event.attempts,
-        note: event.note.clone(),
+        notes: answers::notes(&event.notes),
         outbox,
         body_bytes: event.body.len(),
         fingerprint: event.fingerprint.clone(),
@@ -135,8 +136,8 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         "Body",
         &format!("{} bytes, SHA-256 {}", event.body.len(), event.fingerprint),
     );
-    if let Some(note) = &event.note {
-        line("Note", note);
+    for note in event.notes.iter() {
+        line("Note", &note.to_string());
     }
     for order in &data.orders {
         line("Order", &format!("till order {order}"));
@@ -144,46 +145,56 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
     Answer::of(&data, text)
 }
 
-/// The signed bytes. They hold personal data, so a terminal shows them only on request.
+/// The signed bytes. They hold personal data, so a terminal shows them only on request, and the event keeps who read them.
 async fn body<B: Backend>(
     on: &Context<'_, B>,
     id: &str,
     out: Option<&Path>,
+    args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let event = stored(on, id).await?;
-    let size = event.body.len();
-    if let Some(path) = out {
-        std::fs::write(path, &event.body).map_err(|error| {
-            Error::new(
-                Exit::Failed,
-                format!("{} cannot be written: {error}", path.display()),
-            )
-        })?;
-        let data = EventBody {
-            event_id: event.event_id,
-            bytes: size,
-            file: Some(path.display().to_string()),
-            body: None,
-        };
-        let text = format!(
-            "{size} bytes written to {}. They hold personal data.\n",
-            path.display()
-        );
-        return Answer::of(&data, text);
-    }
-    if !on.options.reveal {
+    if out.is_none() && !on.options.reveal {
         return Err(
             Error::new(Exit::Unconfirmed, "the body holds personal data")
                 .cured_by("Add --out FILE, or --reveal to print it"),
         );
     }
-    let body = String::from_utf8_lossy(&event.body).into_owned();
-    let text = format!("{body}\n");
-    let data = EventBody {
+    let event = stored(on, id).await?;
+    let note = super::write::note(on, args).await?;
+    if args.dry_run {
+        let data = EventBody {
+            event_id: event.event_id,
+            bytes: event.body.len(),
+            file: None,
+            body: None,
+        };
+        let text = format!("Would leave a note of {} on the event.\n", note.by());
+        return Answer::of(&data, text);
+    }
+    let event = events::read_body(on.backend.store(), &event.event_id, &note).await?;
+    let event = event.ok_or_else(|| Error::not_found(format!("no event {id}")))?;
+    let mut data = EventBody {
         event_id: event.event_id,
-        bytes: size,
+        bytes: event.body.len(),
         file: None,
-        body: Some(body),
+        body: None,
     };
-    Ok(Answer::of(&data, text)?.raw())
+    let Some(path) = out else {
+        let body = String::from_utf8_lossy(&event.body).into_owned();
+        let text = format!("{body}\n");
+        data.body = Some(body);
+        return Ok(Answer::of(&data, text)?.raw());
+    };
+    std::fs::write(path, &event.body).map_err(|error| {
+        Error::new(
+            Exit::Failed,
+            format!("{} cannot be written: {error}", path.display()),
+        )
+    })?;
+    data.file = Some(path.display().to_string());
+    let text = format!(
+        "{} bytes written to {}. They hold personal data.\n",
+        data.bytes,
+        path.display()
+    );
+    Answer::of(&data, text)
 }

@@ -3,7 +3,7 @@
 use super::mail_write;
 use crate::{
     Context,
-    answers::{Mail, MailLine, MailPreview, Mails},
+    answers::{self, Mail, MailLine, MailPreview, Mails},
     args::MailCommand,
     backend::Backend,
     error::{Error, Exit},
@@ -144,7 +144,7 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         failure: receipt
             .delivery_failure()
             .map(|failure| failure.to_string()),
-        note: receipt.note.clone(),
+        notes: answers::notes(&receipt.notes),
         message_ids: message_ids(&receipt),
         history,
     };

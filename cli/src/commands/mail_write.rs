@@ -221,7 +221,8 @@ pub(super) async fn correct<B: Backend>(
     }
     confirmed(on, Danger::CustomerNotices, args, &plan)?;
     let store = on.backend.store();
-    let done = operator::address::correct(store, &order.order_id, order.version, &email).await?;
+    let done =
+        operator::address::correct(store, &order.order_id, order.version, &email, &note).await?;
     let is_left = done != Corrected::Now;
     let data = MailCorrectAddress {
         order_id: order.order_id,

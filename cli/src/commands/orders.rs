@@ -1,18 +1,20 @@
-//! `till orders`: a bounded search in the Orders table.
+//! `till orders`: a search for orders by time, newest first.
 
 use crate::{
     Context,
+    answers::{OrderLine, Orders},
     args::OrdersArgs,
     backend::Backend,
     error::Error,
+    order::view::Amount,
     output::Answer,
     style::count,
     table::{Column, table},
     time,
 };
-use domain::{ports::admin::OrderSearch as _, sale::order::Order};
+use domain::sale::order::Order;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use operator::list::{self, PlacedOrders, PlacedSearch};
 
 pub(super) async fn orders<B: Backend>(
     on: &Context<'_, B>,
@@ -21,67 +23,63 @@ pub(super) async fn orders<B: Backend>(
     let (since, before) = super::events::range(on, &args.range)?;
     let is_wanted = |order: &Order| {
         let state = order.state().to_string();
-        order.placed_at >= since
-            && order.placed_at < before
-            && args.state.as_ref().is_none_or(|wanted| *wanted == state)
+        let mut shortfalls = order.shortfalls.iter();
+        args.state.as_ref().is_none_or(|wanted| *wanted == state)
             && (!args.disputed || order.is_disputed())
-            && (!args.short
-                || order
-                    .shortfalls
-                    .iter()
-                    .any(|short| short.filled_at.is_none()))
+            && (!args.short || shortfalls.any(|short| short.filled_at.is_none()))
             && (!args.mail_trouble || !order.delivery_failures.is_empty())
     };
-    let (mut found, mut after, mut read) = (Vec::new(), None, 0);
-    let mut complete = false;
-    for _ in 0..args.pages {
-        let page = on.backend.store().order_page(after.as_ref()).await?;
-        read += page.orders.len();
-        on.terminal.progress(Some(&format!("{read} orders read")));
-        found.extend(page.orders.into_iter().filter(is_wanted));
-        after = page.next;
-        complete = after.is_none();
-        if complete || on.terminal.is_interrupted() {
-            break;
-        }
-    }
+    let search = PlacedSearch {
+        since,
+        before,
+        reads: args.pages,
+        most: args.limit,
+    };
+    let mut progress = |read| {
+        let orders = count(read, "order");
+        on.terminal.progress(Some(&format!("{orders} read")));
+        on.terminal.is_interrupted()
+    };
+    let found = list::placed(on.backend.store(), &search, &is_wanted, &mut progress).await;
     on.terminal.progress(None);
-    found.sort_by_key(|order| std::cmp::Reverse((order.placed_at, order.order_id.clone())));
-    let matched = found.len();
-    found.truncate(args.limit);
-    let data = json!({
-        "orders": found.iter().map(row).collect::<Vec<Value>>(),
-        "matched": matched, "read": read, "complete": complete,
-    });
-    let text = text(on, &found, matched, read);
-    let answer = Answer::new("till.orders/1", &data, text)?.cut(!complete || matched > found.len());
-    Ok(if complete {
-        answer
-    } else {
-        answer.warned(
+    let found = found?;
+    let data = Orders {
+        orders: found.orders.iter().map(line).collect(),
+        read: found.read,
+        stopped_at: found.stopped_at,
+    };
+    let answer = Answer::of(&data, text(on, &found))?;
+    let answer = answer.cut(found.stopped_at.is_some());
+    Ok(match found.stopped_at {
+        None => answer,
+        Some(at) => answer.warned(
             "incomplete",
             format!(
-                "read {} of the table, which has no order in time. Raise --pages to read on.",
-                count(read, "order")
+                "stopped before {}; read on with --before {at}",
+                time::full(at, &on.stack.zone)
             ),
-        )
+        ),
     })
 }
 
-fn row(order: &Order) -> Value {
-    json!({
-        "order_id": order.order_id,
-        "reference": order.client_reference_id,
-        "placed_at": order.placed_at,
-        "state": order.state().to_string(),
-        "disputed": order.is_disputed(),
-        "total": {"minor": order.totals.total, "currency": order.currency.code()},
-        "received": {"minor": order.paid(), "currency": order.currency.code()},
-        "refunded": {"minor": order.refunded(), "currency": order.currency.code()},
-    })
+fn line(order: &Order) -> OrderLine {
+    let amount = |minor| Amount {
+        minor,
+        currency: order.currency,
+    };
+    OrderLine {
+        order_id: order.order_id.to_string(),
+        reference: order.client_reference_id.clone(),
+        placed_at: order.placed_at,
+        state: order.state().to_string(),
+        disputed: order.is_disputed(),
+        total: amount(order.totals.total),
+        received: amount(order.paid()),
+        refunded: amount(order.refunded()),
+    }
 }
 
-fn text<B>(on: &Context<'_, B>, found: &[Order], matched: usize, read: usize) -> String {
+fn text<B>(on: &Context<'_, B>, found: &PlacedOrders) -> String {
     let cells = |order: &Order| {
         let at: Timestamp = order.placed_at;
         vec![
@@ -95,7 +93,7 @@ fn text<B>(on: &Context<'_, B>, found: &[Order], matched: usize, read: usize) ->
             order.order_id.to_string(),
         ]
     };
-    let rows: Vec<_> = found.iter().map(cells).collect();
+    let rows: Vec<_> = found.orders.iter().map(cells).collect();
     let head = [
         ("placed", Column::Whole),
         ("number", Column::Text),
@@ -108,5 +106,6 @@ fn text<B>(on: &Context<'_, B>, found: &[Order], matched: usize, read: usize) ->
     } else {
         table(&head, &rows, on.terminal.width()) + "\n"
     };
-    format!("{list}Showing {} of {matched}; {read} read.\n", found.len())
+    let (shown, read) = (rows.len(), count(found.read, "order"));
+    format!("{list}Showing {shown}; {read} read.\n")
 }

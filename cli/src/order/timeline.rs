@@ -12,13 +12,14 @@ use domain::{
     receipt::{Receipt, ReceiptState},
     sale::{
         dispute::DisputeFunds,
+        event_history::DecidedEvent,
         order::OrderKind,
         payment::PaymentStatus,
         stock::{Movement, StockLevel},
     },
+    values::note::{Noted, Notes},
 };
 use jiff::Timestamp;
-use operator::note;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -64,12 +65,15 @@ impl Entry {
 pub fn timeline(known: Known<'_>) -> Vec<Entry> {
     let rows = known.rows;
     let mut all = sale(rows);
+    all.extend(decided(rows));
+    all.extend(noted(&rows.order.notes, "the order"));
     all.extend(refunds(rows));
     all.extend(disputes(rows));
     all.extend(shipments(rows));
     all.extend(rows.receipts.iter().flat_map(mails));
     all.extend(known.open.iter().flat_map(event));
-    all.extend(known.log.iter().filter_map(log_line));
+    let log = known.log.iter().filter_map(log_line);
+    all.extend(log.filter(|entry| !is_on_row(entry, rows)));
     all.sort_by_key(|entry| entry.at);
     all.dedup();
     squashed(all)
@@ -103,6 +107,26 @@ fn sale(rows: &Rows) -> Vec<Entry> {
         }
     }
     all
+}
+
+/// The events that changed the order, with the effect of each.
+fn decided(rows: &Rows) -> Vec<Entry> {
+    let events = rows.order.event_history.iter();
+    let entry = |event: &DecidedEvent| {
+        let kind = event.event_type.as_deref().unwrap_or("event");
+        let text = format!("{kind}: {}", event.done);
+        entry(event.at, "till", "decided", text).of(&event.event_id)
+    };
+    events.map(entry).collect()
+}
+
+/// True for a decision in the log that the row has as well.
+fn is_on_row(entry: &Entry, rows: &Rows) -> bool {
+    let mut events = rows.order.event_history.iter();
+    let is_commit = entry.text.starts_with("applied") || entry.text.starts_with("fulfilled");
+    entry.what == "decided"
+        && is_commit
+        && events.any(|event| entry.id.as_deref() == Some(event.event_id.as_str()))
 }
 
 fn fulfilled(rows: &Rows) -> String {
@@ -234,23 +258,21 @@ pub fn mails(receipt: &Receipt) -> Vec<Entry> {
             }
         }
     }
-    all.extend(noted(receipt.note.as_deref(), name).map(|entry| entry.of(id)));
+    let noted = noted(&receipt.notes, &format!("the {name}"));
+    all.extend(noted.into_iter().map(|entry| entry.of(id)));
     all
 }
 
-/// The last action of a person on a row.
-fn noted(line: Option<&str>, thing: &str) -> Option<Entry> {
-    let noted = note::read(line?)?;
-    let what = noted.what.replacen(" it", &format!(" the {thing}"), 1);
-    Some(entry(
-        noted.at,
-        &noted.by,
-        "operator",
-        format!("{what}: {}", noted.why),
-    ))
+/// The actions of people on a row.
+fn noted(notes: &Notes, thing: &str) -> Vec<Entry> {
+    let action = |note: &Noted| {
+        let text = format!("{}: {}", note.did.on(thing), note.why);
+        entry(note.at, &note.by, "operator", text)
+    };
+    notes.iter().map(action).collect()
 }
 
-/// The arrival of an event, and the last action on it.
+/// The arrival of an event, and the actions on it.
 #[must_use]
 pub fn event(event: &StoredEvent) -> Vec<Entry> {
     let kind = event.event_type.as_deref().unwrap_or("an unreadable event");
@@ -260,7 +282,8 @@ pub fn event(event: &StoredEvent) -> Vec<Entry> {
     };
     let mut all =
         vec![entry(event.received_at, "intake", "delivery_received", text).of(&event.event_id)];
-    all.extend(noted(event.note.as_deref(), "event").map(|entry| entry.of(&event.event_id)));
+    let noted = noted(&event.notes, "the event");
+    all.extend(noted.into_iter().map(|entry| entry.of(&event.event_id)));
     all
 }
 

@@ -54,7 +54,8 @@ async fn at_a_terminal_the_plan_is_shown_and_the_name_is_typed() {
     let typed = answering(&["flex-live"]);
     assert_eq!(desk.till_at(&typed, &DROP).await.exit, Exit::Done);
     assert_eq!(desk.bundle.state("fevt_9"), EventState::Dropped);
-    let note = desk.bundle.event("fevt_9").note.unwrap();
+    let note = desk.bundle.event("fevt_9").notes;
+    let note = note.last().unwrap().to_string();
     assert!(note.ends_with("ana dropped it: a double"), "{note}");
 }
 

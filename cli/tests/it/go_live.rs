@@ -7,7 +7,7 @@ use crate::{
 use domain::{
     delivery::stored_event::StoredEvent,
     ports::Events as _,
-    values::{class::Class, ids::DeliveryId},
+    values::{class::Class, ids::DeliveryId, note::Notes},
 };
 use kit::{fakes::Hop, prelude::*};
 use till::{
@@ -171,7 +171,7 @@ fn provoke(desk: &mut Desk, check: &str) {
                 reason: None,
                 class: Some(Class::OtherMode),
                 attempts: 0,
-                note: None,
+                notes: Notes::default(),
                 outbox: Vec::new(),
             };
             desk.bundle.world.kept().events.insert(id, parked);

@@ -59,20 +59,14 @@ impl Read for Screen {
 }
 
 /// The program at its terminal.
-struct Session {
+pub struct Session {
     process: PtyProcess,
-    stream: StreamSession<File>,
+    pub stream: StreamSession<File>,
 }
 
 fn at_terminal(stub: &AwsStub, columns: usize, line: &str) -> Session {
-    let options = Options::new()
-        .timeout_ms(Some(MOST_MS))
-        .strip_ansi_escape_codes(true);
-    let process = PtyProcess::new(command(stub, columns, line)).unwrap();
-    let screen = Screen(process.get_file_handle().unwrap());
-    let keys = process.get_file_handle().unwrap();
-    let stream = StreamSession::new(screen, keys, options);
-    Session { process, stream }
+    let options = Options::new().strip_ansi_escape_codes(true);
+    Session::running(command(stub, columns, line), options)
 }
 
 /// rexpect reads each byte as a letter.
@@ -82,6 +76,15 @@ fn as_text(read: &str) -> String {
 }
 
 impl Session {
+    /// Runs a command at a terminal. The terminal has no echo.
+    pub fn running(command: Command, options: Options) -> Self {
+        let process = PtyProcess::new(command).unwrap();
+        let screen = Screen(process.get_file_handle().unwrap());
+        let keys = process.get_file_handle().unwrap();
+        let stream = StreamSession::new(screen, keys, options.timeout_ms(Some(MOST_MS)));
+        Self { process, stream }
+    }
+
     /// The output before a text, for which it waits.
     fn until(&mut self, text: &str) -> String {
         let before = self.stream.exp_string(text);

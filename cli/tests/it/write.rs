@@ -185,6 +185,30 @@ async fn a_bounced_notice_is_corrected_cleared_and_sent_again() {
     desk.bundle.drain().await;
     assert_eq!(desk.bundle.mails(), 3);
     let _ = order;
+    for why in ["first try", "second try"] {
+        let version = desk
+            .bundle
+            .receipt(&ReceiptId::new("fre_1-refund").unwrap())
+            .version
+            .to_string();
+        let resend = ["mail", "resend", "fre_1-refund", "--version", &version];
+        let resend = [&resend[..], &["--yes", "--by", "ana", "--why", why]].concat();
+        assert_eq!(desk.till(&resend).await.exit, Exit::Done);
+        desk.bundle.drain().await;
+    }
+    let shown = desk.till(&["order", "order-1"]).await.text;
+    let mail = desk.till(&["mail", "show", "fre_1-refund"]).await.text;
+    assert!(shown.contains("corrected the address of the order: the customer called"));
+    for (text, why) in [
+        (&shown, "first"),
+        (&shown, "second"),
+        (&mail, "first"),
+        (&mail, "second"),
+    ] {
+        let entry = format!("had the refund notice sent again: {why} try");
+        let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(one_line.contains(&format!("ana {entry}")), "{text}");
+    }
 }
 
 fn version(desk: &Desk, id: &str) -> String {

@@ -9,6 +9,7 @@ use domain::{
     ports::{Changed, Settlement},
     values::{
         ids::{CustomerId, EventId},
+        note::Action,
         outcome::RetryableError,
     },
 };
@@ -73,11 +74,15 @@ impl<S: FulfillmentStore> Fulfillment<S> {
         self.store
             .settle(event_id, &Settlement::Processed, self.clock.now())
             .await?;
-        // A lost race means that an operator has reopened the event: it ends with another erasure.
-        let (Changed::Now | Changed::Raced) = self
-            .store
-            .blank_event(event_id, EventState::Processed, &note.line("erased it"))
-            .await?;
+        let event = self.store.event(event_id).await?;
+        let ended = event.filter(|event| event.state == EventState::Processed);
+        if let Some(event) = ended {
+            // A lost race means that an operator has reopened the event: it ends with another erasure.
+            let (Changed::Now | Changed::Raced) = self
+                .store
+                .blank_event(&event, &note.did(Action::Erased))
+                .await?;
+        }
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
-//! The Orders table, with the key `order_id` and the sparse indexes `client_reference_id` and `customer_id`.
+//! The Orders table, with the key `order_id`, the sparse indexes `client_reference_id` and `customer_id`, and the index
+//! `placed_day`.
 //!
-//! An item also has the derived attributes `state`, `disputed` and `dispute_lost`, for other readers of the table, and the key of
-//! the second index. This code does not read them.
+//! An item also has the derived attributes `state`, `disputed` and `dispute_lost`, for other readers of the table, and the
+//! keys of the last two indexes. This code does not read them in items of the table.
 
 use crate::{
     failure::classified,
@@ -12,14 +13,20 @@ use crate::{
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put};
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
-    ports::{self, Changed, OrderPage},
+    ports::{
+        self, Changed, OrderPage,
+        admin::{OrderPlace, PlacedOn, PlacedPage},
+    },
     sale::{delivery_failure::DeliveryFailure, order::Order},
     values::{
         ids::{CustomerId, OrderId, ReceiptId},
+        note::Noted,
         outcome::RetryableError,
     },
 };
+use jiff::Timestamp;
 use serde::Deserialize;
+use std::cmp::Reverse;
 
 const TABLE: &str = "Orders";
 
@@ -54,11 +61,29 @@ impl ports::Orders for Store {
 const ROWS_A_PAGE: i32 = 100;
 /// The index by customer, and its key.
 const CUSTOMER_ID: &str = "customer_id";
+/// The index by day, and its key.
+const PLACED_DAY: &str = "placed_day";
+/// The sort key of the index by day.
+const PLACED_AT: &str = "placed_at";
 
 /// An item's key.
 #[derive(Deserialize)]
 struct ItemKey {
     order_id: OrderId,
+}
+
+impl Store {
+    /// The orders with these ids, at most a page of them.
+    async fn orders_by_id(
+        &self,
+        ids: impl Iterator<Item = &OrderId>,
+    ) -> Result<Vec<Order>, RetryableError> {
+        let keys = ids.map(|id| (self.tables.orders.as_str(), key(id)));
+        let mut orders = self.batch_get(keys.collect()).await?;
+        let orders = orders.remove(&self.tables.orders).unwrap_or_default();
+        let orders = orders.into_iter().map(|item| row::from_item(TABLE, item));
+        orders.collect()
+    }
 }
 
 impl ports::OrderAdmin for Store {
@@ -87,12 +112,8 @@ impl ports::OrderAdmin for Store {
         let listed = |item| row::from_item::<ItemKey>(TABLE, item).map(|listed| listed.order_id);
         let items = found.items.unwrap_or_default().into_iter();
         let ids: Vec<OrderId> = items.map(listed).collect::<Result<_, _>>()?;
-        let keys = ids.iter().map(|id| (self.tables.orders.as_str(), key(id)));
-        let mut orders = self.batch_get(keys.collect()).await?;
-        let orders = orders.remove(&self.tables.orders).unwrap_or_default();
-        let orders = orders.into_iter().map(|item| row::from_item(TABLE, item));
         Ok(OrderPage {
-            orders: orders.collect::<Result<_, _>>()?,
+            orders: self.orders_by_id(ids.iter()).await?,
             next: found.last_evaluated_key.map(listed).transpose()?,
         })
     }
@@ -106,8 +127,27 @@ impl ports::OrderAdmin for Store {
     }
 }
 
-/// The number of orders of a page of the whole table: rows of some kilobytes.
-const SCANNED_ROWS: i32 = 200;
+/// An entry of the index by day.
+#[derive(Deserialize)]
+struct PlacedEntry {
+    order_id: OrderId,
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    placed_at: Timestamp,
+}
+
+/// The first whole second that is not before this time. Rows have whole seconds.
+fn whole_second(at: Timestamp) -> i64 {
+    at.as_second() + i64::from(at.subsec_nanosecond() > 0)
+}
+
+/// The key of an entry of the index by day.
+fn placed_key(of: &PlacedOn, place: &OrderPlace) -> Attributes {
+    let mut start = row::attributes(key(&place.order_id));
+    start.insert(PLACED_DAY.to_owned(), text(of.day.to_string()));
+    let placed_at = number(place.placed_at.as_second());
+    start.insert(PLACED_AT.to_owned(), placed_at);
+    start
+}
 
 impl ports::admin::OrderSearch for Store {
     async fn orders_under(
@@ -133,29 +173,60 @@ impl ports::admin::OrderSearch for Store {
         Ok(ids)
     }
 
-    async fn order_page(&self, after: Option<&OrderId>) -> Result<OrderPage, RetryableError> {
-        let start = after.map(|id| row::attributes(key(id)));
-        let scan = self.dynamodb.scan().table_name(&self.tables.orders);
-        let scan = scan.limit(SCANNED_ROWS).set_exclusive_start_key(start);
-        let found = scan.send().await;
+    async fn placed_orders(&self, of: &PlacedOn) -> Result<PlacedPage, RetryableError> {
+        let (since, before) = (whole_second(of.since), whole_second(of.before));
+        if since >= before {
+            return Ok(PlacedPage {
+                orders: Vec::new(),
+                next: None,
+            });
+        }
+        let query = self
+            .dynamodb
+            .query()
+            .table_name(&self.tables.orders)
+            .index_name(PLACED_DAY)
+            .key_condition_expression("placed_day = :day AND placed_at BETWEEN :since AND :last")
+            .expression_attribute_values(":day", text(of.day.to_string()))
+            .expression_attribute_values(":since", number(since))
+            .expression_attribute_values(":last", number(before - 1))
+            .scan_index_forward(false)
+            .limit(ROWS_A_PAGE)
+            .set_exclusive_start_key(of.after.as_ref().map(|place| placed_key(of, place)));
+        let found = query.send().await;
         let found = found.map_err(|error| classified(DYNAMODB, &error))?;
-        let next = found.last_evaluated_key;
-        let next = next.map(|key| row::from_item::<ItemKey>(TABLE, key));
-        let orders = found.items.unwrap_or_default().into_iter();
-        Ok(OrderPage {
-            orders: orders
-                .map(|item| row::from_item(TABLE, item))
-                .collect::<Result<_, _>>()?,
-            next: next.transpose()?.map(|key| key.order_id),
+        let entry = |item| row::from_item::<PlacedEntry>(TABLE, item);
+        let items = found.items.unwrap_or_default().into_iter();
+        let entries: Vec<PlacedEntry> = items.map(entry).collect::<Result<_, _>>()?;
+        let mut orders = self
+            .orders_by_id(entries.iter().map(|entry| &entry.order_id))
+            .await?;
+        orders.sort_by_key(|order| Reverse((order.placed_at, order.order_id.clone())));
+        let next = found.last_evaluated_key.map(entry).transpose()?;
+        Ok(PlacedPage {
+            orders,
+            next: next.map(|entry| OrderPlace {
+                order_id: entry.order_id,
+                placed_at: entry.placed_at,
+            }),
         })
     }
 
-    async fn correct_address(&self, seen: &Order, email: &str) -> Result<Changed, RetryableError> {
+    async fn correct_address(
+        &self,
+        seen: &Order,
+        email: &str,
+        note: &Noted,
+    ) -> Result<Changed, RetryableError> {
+        let notes = row::value(TABLE, &seen.notes.with(note.clone()))?;
         let update = self
             .update(&self.tables.orders, key(&seen.order_id))
-            .update_expression("SET customer.email = :email, version = version + :one")
+            .update_expression(
+                "SET customer.email = :email, notes = :notes, version = version + :one",
+            )
             .condition_expression("version = :seen")
             .expression_attribute_values(":email", text(email))
+            .expression_attribute_values(":notes", notes)
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":seen", number(seen.version));
         guarded(update).await
@@ -199,6 +270,8 @@ pub(crate) fn unchanged(table: &str, next: &Order) -> Result<ConditionCheck, Ret
 pub(crate) fn put(table: &str, order: &Order) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, order)?;
     item.insert("state".to_owned(), text(order.state().to_string()));
+    let day = order.placed_day().to_string();
+    item.insert(PLACED_DAY.to_owned(), text(day));
     if let Some(id) = &order.customer.customer_id {
         item.insert(CUSTOMER_ID.to_owned(), text(id.as_str()));
     }

@@ -19,6 +19,7 @@ use domain::{
     receipt::{Receipt, ReceiptState, ReceiptStatus, feedback::ReceiptUpdate},
     values::{
         ids::{OwnerToken, ReceiptId},
+        note::Noted,
         outcome::RetryableError,
     },
 };
@@ -186,17 +187,17 @@ impl ports::ReceiptAdmin for Store {
     async fn reopen_receipt(
         &self,
         seen: &Receipt,
-        note: &str,
+        note: &Noted,
         now: Timestamp,
     ) -> Result<Changed, RetryableError> {
-        let again = seen.clone().reopened(note, now);
-        let more = ", note = :note, mails = :mails, reopened_at = :reopened_at";
+        let again = seen.clone().reopened(note.clone(), now);
+        let more = ", notes = :notes, mails = :mails, reopened_at = :reopened_at";
         let update = self.change_receipt(&again.receipt_id, &again.state, more)?;
         // The expression ends with the list to remove. Without `swept_at`, sweep treats the receipt as new.
         let expression = update.get_update_expression().clone().unwrap_or_default();
         let update = update
             .update_expression(format!("{expression}, swept_at"))
-            .expression_attribute_values(":note", text(note))
+            .expression_attribute_values(":notes", row::value(TABLE, &again.notes)?)
             .expression_attribute_values(":mails", row::value(TABLE, &again.mails)?)
             .expression_attribute_values(
                 ":reopened_at",
@@ -208,12 +209,13 @@ impl ports::ReceiptAdmin for Store {
     async fn close_receipt(
         &self,
         seen: &Receipt,
-        note: &str,
+        note: &Noted,
         announced: Option<&Batch>,
     ) -> Result<Changed, RetryableError> {
-        let closed = seen.clone().closed(note);
-        let update = self.change_receipt(&closed.receipt_id, &closed.state, ", note = :note")?;
-        let update = update.expression_attribute_values(":note", text(note));
+        let closed = seen.clone().closed(note.clone());
+        let update = self.change_receipt(&closed.receipt_id, &closed.state, ", notes = :notes")?;
+        let update =
+            update.expression_attribute_values(":notes", row::value(TABLE, &closed.notes)?);
         self.guarded_with(seen_version(update, seen), announced)
             .await
     }

@@ -49,6 +49,7 @@ use crate::{
             Sku, SubscriptionId,
         },
         mode::Mode,
+        note::{Noted, Notes},
         outcome::RetryableError,
         provider::{ProviderId, ProviderPolicies},
     },
@@ -139,7 +140,9 @@ pub struct Reopening {
     pub event_type: Option<String>,
     /// The time that this version reads from the body.
     pub occurred_at: Option<Timestamp>,
-    pub note: String,
+    /// The notes that the operator saw, which must not have changed.
+    pub seen: Notes,
+    pub note: Noted,
     pub announced: Option<Batch>,
 }
 
@@ -167,26 +170,30 @@ pub struct Found {
 
 /// The operators' actions on the Events table.
 pub trait EventAdmin: Send + Sync {
-    /// Sets an event back to `stored` with no attempts, if its state did not change.
+    /// Sets an event back to `stored` with no attempts, if neither its state nor its notes changed.
     fn reopen_event(
         &self,
         reopening: &Reopening,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Drops an event, if its state did not change.
+    /// Drops an event, if neither its state nor its notes changed.
     fn drop_event(
         &self,
-        id: &EventId,
-        from: EventState,
-        note: &str,
+        seen: &StoredEvent,
+        note: &Noted,
         announced: Option<&Batch>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Replaces the body of an event by an empty one, if its state did not change.
+    /// Replaces the body of an event by an empty one, if neither its state nor its notes changed.
     fn blank_event(
         &self,
-        id: &EventId,
-        from: EventState,
-        note: &str,
+        seen: &StoredEvent,
+        note: &Noted,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    /// Adds a note to an event, if neither its state nor its notes changed.
+    fn note_event(
+        &self,
+        seen: &StoredEvent,
+        note: &Noted,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Reads a bounded number of rows, after the event `after`. Any found event may be `after`.
     fn search(
@@ -430,14 +437,14 @@ pub trait ReceiptAdmin: Send + Sync {
     fn reopen_receipt(
         &self,
         seen: &Receipt,
-        note: &str,
+        note: &Noted,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Closes a receipt ([`Receipt::closed`]), guarded by the version that was read.
     fn close_receipt(
         &self,
         seen: &Receipt,
-        note: &str,
+        note: &Noted,
         announced: Option<&Batch>,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }

@@ -3,6 +3,7 @@ use domain::{
     access::contact,
     sale::{
         details::{Details, Metadata},
+        event_history::EventHistory,
         order::{OrderKind, OrderLine, Period},
         payment,
         refund::{self, Refund},
@@ -17,6 +18,7 @@ use domain::{
             SubscriptionId,
         },
         money::Currency,
+        note::Notes,
         provider::EligibilityPolicy,
     },
 };
@@ -195,6 +197,8 @@ fn order() -> Order {
         period: None,
         same_reference: vec![],
         delivery_failures: BTreeMap::new(),
+        notes: Notes::default(),
+        event_history: EventHistory::default(),
         details: Details::default(),
         is_erased: false,
         bundle: String::new(),

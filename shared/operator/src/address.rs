@@ -1,9 +1,10 @@
 //! Corrects the address of an order, or ends the suppression of an address.
 
+use crate::note::Note;
 use domain::{
     ports::{Changed, Orders, Suppressions, admin::OrderSearch},
     receipt::feedback::{AddressHash, Suppression},
-    values::{ids::OrderId, outcome::RetryableError},
+    values::{ids::OrderId, note::Action, outcome::RetryableError},
 };
 use jiff::Timestamp;
 use std::fmt;
@@ -32,6 +33,7 @@ pub async fn correct(
     id: &OrderId,
     seen_version: u64,
     email: &str,
+    note: &Note,
 ) -> Result<Corrected, RetryableError> {
     let Some(order) = orders.order(id).await? else {
         return Ok(Corrected::Unknown);
@@ -47,7 +49,9 @@ pub async fn correct(
             version: order.version,
         });
     }
-    Ok(match orders.correct_address(&order, email).await? {
+    let noted = note.did(Action::AddressCorrected);
+    let corrected = orders.correct_address(&order, email, &noted);
+    Ok(match corrected.await? {
         Changed::Now => Corrected::Now,
         Changed::Raced => Corrected::Changed {
             version: order.version + 1,

@@ -5,7 +5,7 @@ use domain::{
     announcement,
     ports::{Changed, ReceiptAdmin, Receipts},
     receipt::ReceiptStatus,
-    values::{ids::ReceiptId, outcome::RetryableError},
+    values::{ids::ReceiptId, note::Action, outcome::RetryableError},
 };
 use std::fmt;
 
@@ -54,10 +54,10 @@ pub async fn close(
                 version: receipt.version,
             });
         }
-        let line = note.line("closed it");
-        let closed = receipt.clone().closed(&line);
+        let noted = note.did(Action::Closed);
+        let closed = receipt.clone().closed(noted.clone());
         let announced = announcement::receipt::changed(&receipt, &closed, note.at());
-        let closed = receipts.close_receipt(&receipt, &line, announced.as_ref());
+        let closed = receipts.close_receipt(&receipt, &noted, announced.as_ref());
         if closed.await? == Changed::Now {
             return Ok(Closed::Now { from });
         }

@@ -21,6 +21,7 @@ use domain::{
     upkeep::privacy::{CustomerRows, Marks},
     values::{
         ids::{CheckoutSessionId, CustomerId, EventId, OrderId},
+        note::Action,
         outcome::RetryableError,
     },
 };
@@ -168,11 +169,9 @@ pub async fn erase_until(
             .retain(|event| Some(&event.event_id) != asked_by);
         erased.add(&page.events);
         for event in page.events.iter().filter(|event| !is_open(event)) {
-            let line = note.line("erased it");
-            // A lost race means that the event was reopened: the next run finds it.
-            let (Changed::Now | Changed::Raced) = tables
-                .blank_event(&event.event_id, event.state, &line)
-                .await?;
+            // A lost race means that a person acted on the event: the next run finds it.
+            let (Changed::Now | Changed::Raced) =
+                tables.blank_event(event, &note.did(Action::Erased)).await?;
         }
         after = page.next;
         if after.is_none() || is_over() {

@@ -19,7 +19,7 @@ use domain::{
         stored_event::{EventState, StoredEvent},
     },
     ports::{Changed, EventAdmin, Events, Queue, Reopening, Search},
-    values::{ids::EventId, outcome::RetryableError},
+    values::{ids::EventId, note::Action, outcome::RetryableError},
 };
 use std::{collections::BTreeMap, fmt};
 
@@ -90,10 +90,10 @@ pub enum Ask {
 }
 
 impl Ask {
-    fn word(self) -> &'static str {
+    fn action(self) -> Action {
         match self {
-            Self::Release => "released it",
-            Self::Replay | Self::Range { .. } => "replayed it",
+            Self::Release => Action::Released,
+            Self::Replay | Self::Range { .. } => Action::Replayed,
         }
     }
 }
@@ -203,7 +203,8 @@ async fn once_more(
                     from,
                     event_type: Some(read.event_type),
                     occurred_at: read.occurred_at,
-                    note: note.line(ask.word()),
+                    seen: event.notes.clone(),
+                    note: note.did(ask.action()),
                     announced: event::released(&event, note.at()),
                 };
                 let changed = events.reopen_event(&reopening).await?;
@@ -233,18 +234,39 @@ pub async fn drop_event(
 ) -> Result<Dropped, RetryableError> {
     for _ in 0..TRIES {
         let event = events.event(id).await?;
-        let (event, from) = match droppable(event.as_ref()) {
+        let (seen, from) = match droppable(event.as_ref()) {
             Ok(droppable) => droppable,
             Err(end) => return Ok(end),
         };
-        let announced = event::dropped(event, note.at());
-        let line = note.line("dropped it");
-        let dropped = events.drop_event(id, from, &line, announced.as_ref(), note.at());
+        let announced = event::dropped(seen, note.at());
+        let noted = note.did(Action::Dropped);
+        let dropped = events.drop_event(seen, &noted, announced.as_ref(), note.at());
         if dropped.await? == Changed::Now {
             return Ok(Dropped::Now { from });
         }
     }
     Ok(Dropped::Left(Left::Contended))
+}
+
+/// Reads an event with its body, which holds personal data, and leaves a note about that first; `None` if there is none.
+pub async fn read_body(
+    events: &(impl Events + EventAdmin),
+    id: &EventId,
+    note: &Note,
+) -> Result<Option<StoredEvent>, RetryableError> {
+    for _ in 0..TRIES {
+        let Some(event) = events.event(id).await? else {
+            return Ok(None);
+        };
+        let noted = note.did(Action::BodyRead);
+        if events.note_event(&event, &noted).await? == Changed::Now {
+            return Ok(Some(event));
+        }
+    }
+    Err(RetryableError::Raced {
+        what: "the event",
+        tries: TRIES,
+    })
 }
 
 /// The limits of one replay run.

@@ -1,4 +1,8 @@
-//! Lists open work: events and receipts that wait for an operator, or for too long.
+//! Lists open work: events and receipts that wait for an operator, or for too long. Lists orders by time.
+
+mod placed;
+
+pub use placed::{PlacedOrders, PlacedSearch, placed};
 
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
@@ -8,6 +12,7 @@ use domain::{
     values::{
         class::Class,
         ids::{EventId, ReceiptId},
+        note::{Noted, Notes},
         outcome::RetryableError,
     },
 };
@@ -32,8 +37,8 @@ pub struct EventRow {
     pub reason: Option<String>,
     /// Number of failed attempts.
     pub attempts: u32,
-    /// The last operator action.
-    pub note: Option<String>,
+    /// The operators' latest actions.
+    pub notes: Notes,
 }
 
 impl From<StoredEvent> for EventRow {
@@ -46,7 +51,7 @@ impl From<StoredEvent> for EventRow {
             class: event.class,
             reason: event.reason,
             attempts: event.attempts,
-            note: event.note,
+            notes: event.notes,
         }
     }
 }
@@ -66,8 +71,8 @@ pub struct ReceiptRow {
     pub reason: Option<String>,
     /// Number of leases.
     pub attempts: u32,
-    /// The last operator action.
-    pub note: Option<String>,
+    /// The operators' latest actions.
+    pub notes: Notes,
 }
 
 impl From<Receipt> for ReceiptRow {
@@ -86,7 +91,7 @@ impl From<Receipt> for ReceiptRow {
             status,
             reason,
             attempts: receipt.attempts,
-            note: receipt.note,
+            notes: receipt.notes,
         }
     }
 }
@@ -273,7 +278,7 @@ impl fmt::Display for EventRow {
             class,
             reason,
             attempts,
-            note,
+            notes,
         } = self;
         let event_type = event_type.as_deref().unwrap_or("no type");
         write!(f, "{event_id} {event_type} since {first_seen:.0}: {state}")?;
@@ -283,7 +288,7 @@ impl fmt::Display for EventRow {
         if *attempts > 0 {
             write!(f, " after {attempts} attempts")?;
         }
-        why(f, reason.as_deref(), note.as_deref())
+        why(f, reason.as_deref(), notes.last())
     }
 }
 
@@ -297,7 +302,7 @@ impl fmt::Display for ReceiptRow {
             status,
             reason,
             attempts,
-            note,
+            notes,
         } = self;
         write!(f, "{receipt_id} version {version} since {created_at:.0}")?;
         if let Some(due_at) = due_at {
@@ -307,11 +312,11 @@ impl fmt::Display for ReceiptRow {
         if *attempts > 0 {
             write!(f, " after {attempts} attempts")?;
         }
-        why(f, reason.as_deref(), note.as_deref())
+        why(f, reason.as_deref(), notes.last())
     }
 }
 
-fn why(f: &mut fmt::Formatter<'_>, reason: Option<&str>, note: Option<&str>) -> fmt::Result {
+fn why(f: &mut fmt::Formatter<'_>, reason: Option<&str>, note: Option<&Noted>) -> fmt::Result {
     if let Some(reason) = reason {
         write!(f, ", {reason}")?;
     }

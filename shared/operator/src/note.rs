@@ -1,5 +1,6 @@
 //! The note that an action leaves on a row: time, operator and reason.
 
+use domain::values::note::{Action, Noted};
 use jiff::Timestamp;
 
 /// The longest operator name and the longest reason, in characters.
@@ -37,9 +38,9 @@ impl Note {
 
     /// The note as rows keep it.
     #[must_use]
-    pub fn line(&self, what: &str) -> String {
-        let Self { by, why, at } = self;
-        format!("{at:.0} {by} {what}: {why}")
+    pub fn did(&self, did: Action) -> Noted {
+        let Self { by, why, at } = self.clone();
+        Noted { at, by, did, why }
     }
 
     /// The operator.
@@ -60,41 +61,6 @@ impl Note {
     }
 }
 
-/// The words of the actions, as notes have them.
-const ACTIONS: [&str; 6] = [
-    "released it",
-    "replayed it",
-    "dropped it",
-    "had it sent again",
-    "closed it",
-    "erased it",
-];
-
-/// A note as a row keeps it, taken apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Noted {
-    pub at: Timestamp,
-    pub by: String,
-    /// The action, such as `released it`.
-    pub what: String,
-    pub why: String,
-}
-
-/// Reads a note; `None` for a line that no action of this version wrote.
-#[must_use]
-pub fn read(line: &str) -> Option<Noted> {
-    let (at, rest) = line.split_once(' ')?;
-    let action = |what: &&str| Some((rest.find(&format!(" {what}: "))?, what.len()));
-    let (place, length) = ACTIONS.iter().filter_map(action).min()?;
-    let text = |range: Option<&str>| range.map(str::to_owned);
-    Some(Noted {
-        at: at.parse().ok()?,
-        by: text(rest.get(..place))?,
-        what: text(rest.get(place + 1..place + 1 + length))?,
-        why: text(rest.get(place + 3 + length..))?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,14 +70,8 @@ mod tests {
         let now: Timestamp = "2026-03-03T09:30:00.25Z".parse().unwrap();
         let note = Note::new(" ops ", "the order has come", now).unwrap();
         assert_eq!(
-            note.line("released it"),
+            note.did(Action::Released).to_string(),
             "2026-03-03T09:30:00Z ops released it: the order has come"
-        );
-        let read = read(&note.line("released it")).unwrap();
-        assert_eq!((&*read.by, &*read.what), ("ops", "released it"));
-        assert_eq!(
-            (&*read.why, read.at.as_second()),
-            ("the order has come", now.as_second())
         );
         for (by, why) in [
             ("", "because"),

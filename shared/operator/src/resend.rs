@@ -5,7 +5,7 @@ use domain::{
     delivery::job::ReceiptJob,
     ports::{Changed, Queue, ReceiptAdmin, Receipts},
     receipt::{Receipt, ReceiptState, ReceiptStatus},
-    values::{ids::ReceiptId, outcome::RetryableError},
+    values::{ids::ReceiptId, note::Action, outcome::RetryableError},
 };
 use jiff::Timestamp;
 use std::{fmt, time::Duration};
@@ -115,7 +115,7 @@ pub async fn resend(
             Plan::Queue => Some(Resent::Queued),
             Plan::Reopen => {
                 let changed = receipts
-                    .reopen_receipt(&receipt, &note.line("had it sent again"), note.at())
+                    .reopen_receipt(&receipt, &note.did(Action::Resent), note.at())
                     .await?;
                 let from = receipt.state.status();
                 (changed == Changed::Now).then_some(Resent::Now { from })

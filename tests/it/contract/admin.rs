@@ -1,18 +1,20 @@
 //! The operator's actions on tables and dead-letter queues.
 
 use super::{
-    On, committed, count, decided, dynamodb, event, in_time, later, memory, now, park, recorded,
-    rows, sale, state_of, unique,
+    On, by_hand, committed, count, decided, dynamodb, event, in_time, later, memory, now, park,
+    recorded, rows, sale, state_of, unique,
 };
 use domain::ports::{
     DeadLetters, EntitlementAdmin as _, Entitlements as _, EventAdmin as _, Events as _, Found,
     OpenRows as _, OrderAdmin as _, ReceiptAdmin as _, Reopening, Search,
 };
+use domain::values::note::MOST_NOTES;
 use kit::prelude::*;
 
 on_both! {
     an_event_goes_back_to_stored_while_it_stands_where_it_stood,
     of_many_who_reopen_an_event_one_does,
+    notes_are_added_to_those_that_were_seen,
     what_is_reopened_can_be_committed_and_ends_again,
     an_event_is_dropped_while_it_stands_where_it_stood,
     what_waits_is_told_by_its_state_the_oldest_first,
@@ -25,12 +27,13 @@ on_both! {
 const MANY: usize = 1_000_000;
 
 fn reopening(event: &StoredEvent, from: EventState) -> Reopening {
-    let note = "by hand".to_owned();
+    let note = by_hand("by hand");
     Reopening {
         event_id: event.event_id.clone(),
         from,
         event_type: None,
         occurred_at: None,
+        seen: event.notes.clone(),
         note,
         announced: None,
     }
@@ -64,7 +67,7 @@ async fn an_event_goes_back_to_stored_while_it_stands_where_it_stood(on: &impl O
     let again = StoredEvent {
         state: Stored,
         attempts: 0,
-        note: Some("by hand".into()),
+        notes: Notes::default().with(by_hand("by hand")),
         ..event.clone()
     };
     assert_eq!(on.event(&event.event_id).await, Some(again));
@@ -75,6 +78,45 @@ async fn an_event_goes_back_to_stored_while_it_stands_where_it_stood(on: &impl O
     };
     assert_eq!(reopen(on, &nobody, Parked).await, Changed::Raced);
     assert_eq!(on.event(&nobody.event_id).await, None);
+}
+
+/// The notes of an event, oldest first.
+async fn notes(on: &impl On, event: &StoredEvent) -> Vec<String> {
+    let event = on.event(&event.event_id).await.unwrap();
+    event.notes.iter().map(|note| note.why.clone()).collect()
+}
+
+async fn notes_are_added_to_those_that_were_seen(on: &impl On) {
+    let event = parked(on).await;
+    let add = async |seen: &StoredEvent, why: &str| {
+        let note = by_hand(why);
+        on.events().note_event(seen, &note).await.unwrap()
+    };
+    assert_eq!(add(&event, "one").await, Changed::Now);
+    assert_eq!(add(&event, "stale").await, Changed::Raced);
+    let seen = on.event(&event.event_id).await.unwrap();
+    assert_eq!(add(&seen, "two").await, Changed::Now);
+    let stale = [&event, &seen].map(|seen| reopening(seen, Parked));
+    for reopening in stale {
+        let reopened = on.events().reopen_event(&reopening).await;
+        assert_eq!(reopened, Ok(Changed::Raced));
+    }
+    let seen = on.event(&event.event_id).await.unwrap();
+    assert_eq!(reopen(on, &seen, Parked).await, Changed::Now);
+    let stored = on.event(&event.event_id).await.unwrap();
+    let other_state = StoredEvent {
+        state: Parked,
+        ..stored.clone()
+    };
+    assert_eq!(add(&other_state, "stale").await, Changed::Raced);
+    let blank = on.events().blank_event(&stored, &by_hand("erased")).await;
+    assert_eq!(blank, Ok(Changed::Now));
+    assert_eq!(notes(on, &event).await, ["one", "two", "by hand", "erased"]);
+    for _ in 0..30 {
+        let seen = on.event(&event.event_id).await.unwrap();
+        assert_eq!(add(&seen, "more").await, Changed::Now);
+    }
+    assert_eq!(notes(on, &event).await, ["more"; MOST_NOTES]);
 }
 
 async fn of_many_who_reopen_an_event_one_does(on: &impl On) {
@@ -104,7 +146,7 @@ async fn what_is_reopened_can_be_committed_and_ends_again(on: &impl On) {
     assert_eq!(on.commit(&commit).await, Committed::Now);
     on.settle(&event.event_id, &Settlement::Processed, now())
         .await;
-    assert_eq!(reopen(on, &event, Processed).await, Changed::Now);
+    assert_eq!(reopen(on, &stored, Processed).await, Changed::Now);
     assert_eq!(state_of(on, &event).await, Stored);
     let reopened = on.event(&event.event_id).await.unwrap();
     assert_eq!(
@@ -116,8 +158,12 @@ async fn what_is_reopened_can_be_committed_and_ends_again(on: &impl On) {
 async fn an_event_is_dropped_while_it_stands_where_it_stood(on: &impl On) {
     let event = parked(on).await;
     let drop = async |from| {
+        let seen = StoredEvent {
+            state: from,
+            ..event.clone()
+        };
         on.events()
-            .drop_event(&event.event_id, from, "a double", None, later())
+            .drop_event(&seen, &by_hand("a double"), None, later())
             .await
     };
     assert_eq!(drop(Stored).await, Ok(Changed::Raced));
@@ -125,7 +171,7 @@ async fn an_event_is_dropped_while_it_stands_where_it_stood(on: &impl On) {
     assert_eq!(drop(Parked).await, Ok(Changed::Raced));
     let dropped = StoredEvent {
         state: EventState::Dropped,
-        note: Some("a double".into()),
+        notes: Notes::default().with(by_hand("a double")),
         ..event.clone()
     };
     assert_eq!(on.event(&event.event_id).await, Some(dropped.clone()));
@@ -161,8 +207,9 @@ async fn what_is_reopened_is_not_forgotten_and_what_is_dropped_is() {
     assert!(expires_at(&event).await.is_some());
     assert_eq!(reopen(&on, &event, Processed).await, Changed::Now);
     assert_eq!(expires_at(&event).await, None);
+    let stored = on.event(&event.event_id).await.unwrap();
     on.store
-        .drop_event(&event.event_id, Stored, "a double", None, later())
+        .drop_event(&stored, &by_hand("a double"), None, later())
         .await
         .unwrap();
     assert_eq!(
@@ -333,28 +380,31 @@ async fn a_receipt_is_owed_again_for_who_has_seen_it_last(on: &impl On) {
     let id = &seen.receipt_id;
     on.lease(&seen, "a").await;
     assert_eq!(
-        on.receipts().reopen_receipt(&seen, "too late", now()).await,
+        on.receipts()
+            .reopen_receipt(&seen, &by_hand("too late"), now())
+            .await,
         Ok(Changed::Raced),
         "somebody sends it"
     );
     let failed = failed_for("SES will not take this address");
     on.mark(id, "a", &failed).await;
     let failed = on.receipt(id).await.unwrap();
-    let reopened =
-        join_all((0..10).map(|_| on.receipts().reopen_receipt(&failed, "mended", later()))).await;
+    let note = by_hand("mended");
+    let reopen = |_| on.receipts().reopen_receipt(&failed, &note, later());
+    let reopened = join_all((0..10).map(reopen)).await;
     assert_eq!(count(&reopened, &Ok(Changed::Now)), 1);
     let unsent = on.receipt(id).await.unwrap();
     assert_eq!(unsent.version, 4);
     assert_eq!(unsent.attempts, 1);
-    assert_eq!(unsent.note.as_deref(), Some("mended"));
+    assert_eq!(unsent.notes.last(), Some(&by_hand("mended")));
     assert_eq!(unsent.reopened_at, Some(later()));
     assert_eq!(unsent.state, ReceiptState::Unsent { reason: None });
     // The note outlives what comes of it.
     on.lease(&unsent, "b").await;
     on.mark(id, "b", &withdrawn_for("over")).await;
     assert_eq!(
-        on.receipt(id).await.unwrap().note.as_deref(),
-        Some("mended")
+        on.receipt(id).await.unwrap().notes.last(),
+        Some(&by_hand("mended"))
     );
 }
 
@@ -398,7 +448,7 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl On) {
     counted(ReceiptStatus::Held).await;
     let held = on.receipt(id).await.unwrap();
     on.receipts()
-        .reopen_receipt(&held, "it did not come", now())
+        .reopen_receipt(&held, &by_hand("it did not come"), now())
         .await
         .unwrap();
     stands(on, id, ReceiptStatus::Unsent).await;
@@ -409,20 +459,22 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl On) {
     counted(ReceiptStatus::Failed).await;
     let failed = on.receipt(id).await.unwrap();
     assert_eq!(
-        on.receipts().close_receipt(&held, "too late", None).await,
+        on.receipts()
+            .close_receipt(&held, &by_hand("too late"), None)
+            .await,
         Ok(Changed::Raced)
     );
     assert_eq!(
         on.receipts()
-            .close_receipt(&failed, "sent by post", None)
+            .close_receipt(&failed, &by_hand("sent by post"), None)
             .await,
         Ok(Changed::Now)
     );
     stands(on, id, ReceiptStatus::Withdrawn).await;
     let closed = on.receipt(id).await.unwrap();
-    assert_eq!(closed, failed.closed("sent by post"));
+    assert_eq!(closed, failed.closed(by_hand("sent by post")));
     on.receipts()
-        .reopen_receipt(&closed, "mended", now())
+        .reopen_receipt(&closed, &by_hand("mended"), now())
         .await
         .unwrap();
     let unsent = on.receipt(id).await.unwrap();
@@ -613,17 +665,15 @@ async fn a_customers_rows_are_found_and_each_is_erased_as_it_was_seen(on: &impl 
         let found = on.entitlements().contact(&contact.customer_id).await;
         assert_eq!(found, Ok(Some(contact.erased())));
     }
-    let blanked = on
-        .events()
-        .blank_event(&event.event_id, Processed, "erased it")
-        .await;
+    let ended = StoredEvent {
+        state: Processed,
+        ..on.event(&event.event_id).await.unwrap()
+    };
+    let blanked = on.events().blank_event(&ended, &by_hand("erased")).await;
     assert_eq!(blanked, Ok(Changed::Raced));
     on.settle(&event.event_id, &Settlement::Processed, now())
         .await;
-    let blanked = on
-        .events()
-        .blank_event(&event.event_id, Processed, "erased it")
-        .await;
+    let blanked = on.events().blank_event(&ended, &by_hand("erased")).await;
     assert_eq!(blanked, Ok(Changed::Now));
     let blank = on.event(&event.event_id).await.unwrap();
     assert_eq!(

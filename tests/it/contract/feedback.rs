@@ -1,6 +1,6 @@
 //! The effects of SES's feedback on receipts, orders and suppressed addresses.
 
-use super::{On, admin::stands, committed, count, dynamodb, later, memory, now, unique};
+use super::{On, admin::stands, by_hand, committed, count, dynamodb, later, memory, now, unique};
 use domain::{
     ports::{Orders as _, ReceiptAdmin as _, Receipts as _},
     receipt::feedback::{Mails, ReceiptUpdate, Report, ReportKind, settle},
@@ -237,12 +237,12 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl On) {
     let row = read(on, id).await;
     assert_eq!(
         on.receipts()
-            .reopen_receipt(&row, "it did not come", later())
+            .reopen_receipt(&row, &by_hand("it did not come"), later())
             .await,
         Ok(Changed::Now)
     );
     let again = read(on, id).await;
-    assert_eq!(again, row.reopened("it did not come", later()));
+    assert_eq!(again, row.reopened(by_hand("it did not come"), later()));
     assert!(
         again.mails[&MessageId::new("ses-1").unwrap()]
             .delivered_at

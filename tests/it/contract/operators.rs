@@ -1,10 +1,12 @@
 //! The operators' ports on stock and orders.
 
-use super::{On, Shelves as _, committed, decided, dynamodb, memory, recorded, sale, unique};
+use super::{
+    On, Shelves as _, by_hand, committed, decided, dynamodb, memory, recorded, sale, unique,
+};
 use domain::{
     ports::{
         CounterPage, StockLevels as _, StockRow,
-        admin::{MapTo, OrderSearch as _, StockAdmin as _},
+        admin::{MapTo, OrderSearch as _, PlacedOn, StockAdmin as _},
     },
     sale::mapping::{Grant, MappingKey, MappingRow},
 };
@@ -17,7 +19,7 @@ on_both! {
     the_movements_of_one_sku_are_read,
     a_mapping_row_is_read_as_an_operator_wrote_it,
     orders_are_found_under_their_reference,
-    orders_are_read_page_by_page,
+    orders_are_listed_by_day_the_newest_first,
     an_address_is_corrected_for_the_version_that_was_seen,
 }
 
@@ -182,23 +184,71 @@ async fn orders_are_found_under_their_reference(on: &impl On) {
     );
 }
 
-async fn orders_are_read_page_by_page(on: &impl On) {
-    let mut wanted = Vec::new();
-    for _ in 0..5 {
-        wanted.push(an_order(on).await.order_id);
-    }
-    let (mut found, mut after) = (Vec::new(), None);
+/// The orders of a range, through all pages of a day. The order of the pages is kept.
+async fn placed(on: &impl On, mut of: PlacedOn) -> Vec<Order> {
+    let mut found = Vec::new();
     for _ in 0..10_000 {
-        let page = on.orders().order_page(after.as_ref()).await.unwrap();
-        found.extend(page.orders.into_iter().map(|order| order.order_id));
-        after = page.next;
-        if after.is_none() {
+        let page = on.orders().placed_orders(&of).await.unwrap();
+        found.extend(page.orders);
+        of.after = page.next;
+        if of.after.is_none() {
             break;
         }
     }
-    for id in wanted {
-        assert_eq!(found.iter().filter(|known| **known == id).count(), 1);
+    found
+}
+
+/// A committed order that was placed that many seconds before the others.
+async fn placed_before(on: &impl On, seconds: i64) -> Order {
+    let event = recorded(on).await;
+    let mut commit = decided(on.commits(), &event, &sale(&[])).await;
+    let order = commit.order.as_mut().unwrap();
+    order.placed_at -= SignedDuration::from_secs(seconds);
+    let id = order.order_id.clone();
+    assert_eq!(on.commit(&commit).await, Committed::Now);
+    on.order(&id).await.unwrap()
+}
+
+async fn orders_are_listed_by_day_the_newest_first(on: &impl On) {
+    let mut wanted = Vec::new();
+    for seconds in [3, 0, 7, 3, 5] {
+        wanted.push(placed_before(on, seconds).await);
     }
+    let (at, day) = (wanted[1].placed_at, wanted[1].placed_day());
+    let of = |since, before| PlacedOn {
+        day,
+        since: at - SignedDuration::from_secs(since),
+        before: at - SignedDuration::from_secs(before),
+        after: None,
+    };
+    let ours = |found: Vec<Order>| -> Vec<Order> {
+        let is_ours = |order: &Order| wanted.contains(order);
+        found.into_iter().filter(is_ours).collect()
+    };
+    // The index may lag a moment behind the table.
+    let mut found = Vec::new();
+    for _ in 0..50 {
+        found = ours(placed(on, of(60, -1)).await);
+        if found.len() == wanted.len() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let seconds = |orders: &[Order]| -> Vec<i64> {
+        let ago = |order: &Order| at.as_second() - order.placed_at.as_second();
+        orders.iter().map(ago).collect()
+    };
+    assert_eq!(seconds(&found), [0, 3, 3, 5, 7]);
+    assert_ne!(found[1].order_id, found[2].order_id);
+    let part = ours(placed(on, of(5, 0)).await);
+    assert_eq!(seconds(&part), [3, 3, 5]);
+    let of_no_second = placed(on, of(3, 3)).await;
+    assert_eq!(of_no_second, []);
+    let next_day = PlacedOn {
+        day: day.tomorrow().unwrap(),
+        ..of(60, -1)
+    };
+    assert_eq!(ours(placed(on, next_day).await), []);
 }
 
 async fn an_address_is_corrected_for_the_version_that_was_seen(on: &impl On) {
@@ -206,7 +256,11 @@ async fn an_address_is_corrected_for_the_version_that_was_seen(on: &impl On) {
     let email = "new@example.org";
     let corrected = |seen: &Order| {
         let seen = seen.clone();
-        async move { on.orders().correct_address(&seen, email).await.unwrap() }
+        let note = by_hand("misspelled");
+        async move {
+            let orders = on.orders();
+            orders.correct_address(&seen, email, &note).await.unwrap()
+        }
     };
     let stale = Order {
         version: order.version + 1,
@@ -220,4 +274,5 @@ async fn an_address_is_corrected_for_the_version_that_was_seen(on: &impl On) {
         (now.customer.email.as_deref(), now.version),
         (Some(email), order.version + 1)
     );
+    assert_eq!(now.notes, order.notes.with(by_hand("misspelled")));
 }

@@ -1,6 +1,6 @@
 //! Rows of every kind, both with all members and with only the required ones.
 
-use super::{later, now, resources, unique};
+use super::{by_hand, later, now, resources, unique};
 use domain::{
     access::{
         contact,
@@ -16,6 +16,7 @@ use domain::{
         delivery_failure::DeliveryFailure,
         details::{Address, Details, Discount, Metadata, PaymentMethod, Shipping, TaxRate},
         dispute::{self, Dispute},
+        event_history::{DecidedEvent, EventHistory},
         mapping::Grant,
         merchant_reference::MerchantReference,
         order::{OrderLine, Shortfall},
@@ -142,6 +143,8 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         invoice_id: None,
         same_reference: Vec::new(),
         delivery_failures: BTreeMap::new(),
+        notes: Notes::default(),
+        event_history: EventHistory::default(),
         ..order.clone()
     };
     let bare_subscription = |row: &Subscription| {
@@ -467,8 +470,23 @@ fn order() -> Order {
         delivery_failures: [(any_receipt_id(), DeliveryFailure::Bounced)].into(),
         details: details(),
         is_erased: true,
+        notes: Notes::default().with(by_hand("the address was misspelled")),
+        event_history: event_history(),
         bundle: "1.0.0".into(),
     }
+}
+
+fn event_history() -> EventHistory {
+    let mut history = EventHistory::default();
+    for event_type in [Some("refund.created".to_owned()), None] {
+        history.push(DecidedEvent {
+            event_id: EventId::new(unique("fevt")).unwrap(),
+            event_type,
+            at: now(),
+            done: "partly_refunded, refund mail".to_owned(),
+        });
+    }
+    history
 }
 
 fn metadata() -> Metadata {

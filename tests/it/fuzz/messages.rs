@@ -262,7 +262,7 @@ fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address
                     );
                     let _ = (
                         learned.delivery_failure(),
-                        learned.reopened("again", report.at),
+                        learned.reopened(operator_note(Action::Resent, report.at), report.at),
                     );
                 }
             }

@@ -3,16 +3,18 @@
 use super::World;
 use domain::{
     ports::{
-        Changed, OrderPage,
-        admin::{MapTo, OrderSearch, StockAdmin},
+        Changed,
+        admin::{MapTo, OrderPlace, OrderSearch, PlacedOn, PlacedPage, StockAdmin},
     },
     sale::{
         mapping::{MappingKey, MappingRow},
         order::Order,
         stock::Movement,
     },
+    testing::read_back,
     values::{
         ids::{OrderId, Sku},
+        note::Noted,
         outcome::RetryableError,
     },
 };
@@ -79,19 +81,35 @@ impl OrderSearch for World {
         .await
     }
 
-    async fn order_page(&self, after: Option<&OrderId>) -> Result<OrderPage, RetryableError> {
-        self.look_up("order_desk.order_page", |kept| {
-            let rows = kept.orders.values();
-            let rows = rows.filter(|order| after.is_none_or(|after| order.order_id > *after));
-            let orders: Vec<Order> = rows.take(ROWS_A_PAGE).cloned().collect();
+    async fn placed_orders(&self, of: &PlacedOn) -> Result<PlacedPage, RetryableError> {
+        self.look_up("order_desk.placed_orders", |kept| {
+            let place = |order: &Order| (order.placed_at, order.order_id.clone());
+            let after = of.after.as_ref();
+            let after = after.map(|after| (after.placed_at, after.order_id.clone()));
+            let is_next = |order: &&Order| {
+                order.placed_day() == of.day
+                    && (of.since..of.before).contains(&order.placed_at)
+                    && after.as_ref().is_none_or(|after| place(order) < *after)
+            };
+            let mut orders: Vec<Order> = kept.orders.values().filter(is_next).cloned().collect();
+            orders.sort_by_key(|order| std::cmp::Reverse(place(order)));
+            orders.truncate(ROWS_A_PAGE);
             let last = orders.last().filter(|_| orders.len() == ROWS_A_PAGE);
-            let next = last.map(|order| order.order_id.clone());
-            OrderPage { orders, next }
+            let next = last.map(|order| OrderPlace {
+                order_id: order.order_id.clone(),
+                placed_at: order.placed_at,
+            });
+            PlacedPage { orders, next }
         })
         .await
     }
 
-    async fn correct_address(&self, seen: &Order, email: &str) -> Result<Changed, RetryableError> {
+    async fn correct_address(
+        &self,
+        seen: &Order,
+        email: &str,
+        note: &Noted,
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("order_desk.correct_address", |kept| {
             let order = kept.orders.get_mut(&seen.order_id);
             let Some(order) = order.filter(|order| order.version == seen.version) else {
@@ -99,6 +117,7 @@ impl OrderSearch for World {
             };
             order.version += 1;
             order.customer.email = Some(email.to_owned());
+            order.notes = read_back(&order.notes.with(note.clone()));
             Changed::Now
         })
         .await

@@ -1,11 +1,14 @@
 //! The Events table.
 
-use super::World;
+use super::{Kept, World};
 use domain::{
     announcement::{Batch, event},
     delivery::stored_event::{EventState, StoredEvent},
     ports::{Changed, EventAdmin, Events, Found, Recorded, Reopening, Search, Settlement},
-    values::{class::Class, facts::whole_second, ids::EventId, outcome::RetryableError},
+    testing::read_back,
+    values::{
+        class::Class, facts::whole_second, ids::EventId, note::Noted, outcome::RetryableError,
+    },
 };
 use jiff::Timestamp;
 
@@ -105,6 +108,23 @@ impl Events for World {
     }
 }
 
+/// Changes an event and adds a note, if the event has the seen state and notes.
+fn noted(
+    kept: &mut Kept,
+    seen: &StoredEvent,
+    note: &Noted,
+    change: impl FnOnce(&mut StoredEvent),
+) -> Changed {
+    let event = kept.events.get_mut(&seen.event_id);
+    let is_seen = |event: &&mut StoredEvent| event.state == seen.state && event.notes == seen.notes;
+    let Some(event) = event.filter(is_seen) else {
+        return Changed::Raced;
+    };
+    change(event);
+    event.notes = read_back(&event.notes.with(note.clone()));
+    Changed::Now
+}
+
 /// How many rows a search looks at: few, so that there are many pages.
 const ROWS_A_PAGE: usize = 7;
 
@@ -112,12 +132,15 @@ impl EventAdmin for World {
     async fn reopen_event(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
         self.repeatable("event_desk.reopen", |kept| {
             let event = kept.events.get_mut(&reopening.event_id);
-            let Some(event) = event.filter(|event| event.state == reopening.from) else {
+            let is_seen = |event: &&mut StoredEvent| {
+                event.state == reopening.from && event.notes == reopening.seen
+            };
+            let Some(event) = event.filter(is_seen) else {
                 return Changed::Raced;
             };
             event.state = EventState::Stored;
             event.attempts = 0;
-            event.note = Some(reopening.note.clone());
+            event.notes = read_back(&event.notes.with(reopening.note.clone()));
             event.event_type = reopening.event_type.clone().or(event.event_type.take());
             event.occurred_at = reopening.occurred_at.or(event.occurred_at);
             kept.tables.announce(reopening.announced.as_ref());
@@ -129,39 +152,39 @@ impl EventAdmin for World {
 
     async fn drop_event(
         &self,
-        id: &EventId,
-        from: EventState,
-        note: &str,
+        seen: &StoredEvent,
+        note: &Noted,
         announced: Option<&Batch>,
         _: Timestamp,
     ) -> Result<Changed, RetryableError> {
         self.repeatable("event_desk.drop_event", |kept| {
-            let event = kept.events.get_mut(id);
-            let Some(event) = event.filter(|event| event.state == from) else {
-                return Changed::Raced;
-            };
-            event.state = EventState::Dropped;
-            event.note = Some(note.to_owned());
-            kept.tables.announce(announced);
-            Changed::Now
+            let dropped = noted(kept, seen, note, |event| event.state = EventState::Dropped);
+            if dropped == Changed::Now {
+                kept.tables.announce(announced);
+            }
+            dropped
         })
         .await
     }
 
     async fn blank_event(
         &self,
-        id: &EventId,
-        from: EventState,
-        note: &str,
+        seen: &StoredEvent,
+        note: &Noted,
     ) -> Result<Changed, RetryableError> {
         self.repeatable("event_desk.blank_event", |kept| {
-            let event = kept.events.get_mut(id);
-            let Some(event) = event.filter(|event| event.state == from) else {
-                return Changed::Raced;
-            };
-            event.body.clear();
-            event.note = Some(note.to_owned());
-            Changed::Now
+            noted(kept, seen, note, |event| event.body.clear())
+        })
+        .await
+    }
+
+    async fn note_event(
+        &self,
+        seen: &StoredEvent,
+        note: &Noted,
+    ) -> Result<Changed, RetryableError> {
+        self.repeatable("event_desk.note_event", |kept| {
+            noted(kept, seen, note, |_| ())
         })
         .await
     }

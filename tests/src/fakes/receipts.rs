@@ -11,6 +11,7 @@ use domain::{
     testing::read_back,
     values::{
         ids::{MessageId, OwnerToken, ReceiptId},
+        note::Noted,
         outcome::RetryableError,
     },
 };
@@ -154,11 +155,11 @@ impl ReceiptAdmin for World {
     async fn reopen_receipt(
         &self,
         seen: &Receipt,
-        note: &str,
+        note: &Noted,
         now: Timestamp,
     ) -> Result<Changed, RetryableError> {
         self.repeatable("receipt_desk.reopen", |kept| {
-            let reopened = seen.clone().reopened(note, now);
+            let reopened = seen.clone().reopened(note.clone(), now);
             let changed = change_seen(kept, seen, |receipt| *receipt = read_back(&reopened), None);
             if changed == Changed::Now {
                 kept.swept.receipts.remove(&seen.receipt_id);
@@ -171,11 +172,11 @@ impl ReceiptAdmin for World {
     async fn close_receipt(
         &self,
         seen: &Receipt,
-        note: &str,
+        note: &Noted,
         announced: Option<&Batch>,
     ) -> Result<Changed, RetryableError> {
         self.repeatable("receipt_desk.close", |kept| {
-            let closed = seen.clone().closed(note);
+            let closed = seen.clone().closed(note.clone());
             change_seen(
                 kept,
                 seen,

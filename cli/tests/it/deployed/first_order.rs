@@ -1,19 +1,17 @@
 //! From a fresh stack to its first order, at a terminal, and recorded in the documents.
 
 use super::{ORDER, program, stack, until_mailed};
+use crate::terminal::Session;
 use regex::Regex;
-use rexpect::session::{PtySession, spawn_command};
+use rexpect::reader::Options;
 use std::{fs, num::NonZeroU16, path::Path};
 
 const DOCUMENT: &str = "docs/first-order.md";
 
-/// Longer than any step takes here, in milliseconds.
-const PATIENCE: u64 = 120_000;
-
 /// A command at a terminal, and the bytes that it wrote.
 struct Terminal {
     command: String,
-    session: PtySession,
+    session: Session,
     wrote: String,
 }
 
@@ -23,7 +21,7 @@ impl Terminal {
         command.args(args).arg("--local").env("TERM", "xterm");
         Self {
             command: format!("till {} --local", args.join(" ")),
-            session: spawn_command(command, Some(PATIENCE)).unwrap(),
+            session: Session::running(command, Options::new()),
             wrote: String::new(),
         }
     }
@@ -36,15 +34,15 @@ impl Terminal {
 
     /// Waits for a question and answers it where no echo belongs.
     fn answer_unseen(&mut self, question: &str, answer: &str) {
-        let before = self.session.exp_string(question);
+        let before = self.session.stream.exp_string(question);
         self.wrote += &before.unwrap_or_else(|error| panic!("{error}; {}", self.wrote));
         self.wrote += question;
-        self.session.send_line(answer).unwrap();
+        self.session.stream.send_line(answer).unwrap();
     }
 
     /// The screen at the end, with the values that differ from run to run replaced.
     fn ended(mut self) -> String {
-        self.wrote += &self.session.exp_eof().unwrap();
+        self.wrote += &self.session.stream.exp_eof().unwrap();
         // The session gives each byte as a character.
         let bytes: Vec<u8> = self
             .wrote

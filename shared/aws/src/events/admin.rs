@@ -7,12 +7,19 @@ use crate::{
     row::{self, attributes, number, text},
     store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    operation::update_item::builders::UpdateItemFluentBuilder, primitives::Blob,
+    types::AttributeValue,
+};
 use domain::{
     announcement::Batch,
-    delivery::stored_event::EventState,
+    delivery::stored_event::{EventState, StoredEvent},
     ports::{self, Changed, Found, Reopening, Search},
-    values::{ids::EventId, outcome::RetryableError},
+    values::{
+        ids::EventId,
+        note::{Noted, Notes},
+        outcome::RetryableError,
+    },
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -26,6 +33,28 @@ struct ItemKey {
     event_id: EventId,
 }
 
+impl Store {
+    /// An update of an event that adds a note, if the event has the seen state and notes.
+    fn noted(
+        &self,
+        (id, from, seen): (&EventId, EventState, &Notes),
+        note: &Noted,
+    ) -> Result<UpdateItemFluentBuilder, RetryableError> {
+        let update = self
+            .update(&self.tables.events, key(id))
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":from", text(from.to_string()))
+            .expression_attribute_values(":notes", row::value(TABLE, &seen.with(note.clone()))?);
+        if seen.is_empty() {
+            let condition = "#state = :from AND attribute_not_exists(notes)";
+            return Ok(update.condition_expression(condition));
+        }
+        Ok(update
+            .condition_expression("#state = :from AND notes = :seen")
+            .expression_attribute_values(":seen", row::value(TABLE, seen)?))
+    }
+}
+
 impl ports::EventAdmin for Store {
     async fn reopen_event(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
         let Reopening {
@@ -33,20 +62,17 @@ impl ports::EventAdmin for Store {
             from,
             event_type,
             occurred_at,
+            seen,
             note,
             announced,
         } = reopening;
         let mut set =
-            "SET #state = :stored, #open = :stored, attempts = :none, note = :note".to_owned();
+            "SET #state = :stored, #open = :stored, attempts = :none, notes = :notes".to_owned();
         let mut update = self
-            .update(&self.tables.events, key(event_id))
-            .condition_expression("#state = :from")
-            .expression_attribute_names("#state", "state")
+            .noted((event_id, *from, seen), note)?
             .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":from", text(from.to_string()))
             .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
-            .expression_attribute_values(":none", number(0))
-            .expression_attribute_values(":note", text(note));
+            .expression_attribute_values(":none", number(0));
         if let Some(event_type) = event_type {
             set.push_str(", event_type = :type");
             update = update.expression_attribute_values(":type", text(event_type));
@@ -61,42 +87,41 @@ impl ports::EventAdmin for Store {
 
     async fn drop_event(
         &self,
-        id: &EventId,
-        from: EventState,
-        note: &str,
+        seen: &StoredEvent,
+        note: &Noted,
         announced: Option<&Batch>,
         now: Timestamp,
     ) -> Result<Changed, RetryableError> {
         let update = self
-            .update(&self.tables.events, key(id))
+            .noted((&seen.event_id, seen.state, &seen.notes), note)?
             .update_expression(
-                "SET #state = :dropped, #open = :dropped, note = :note, expires_at = :expiry",
+                "SET #state = :dropped, #open = :dropped, notes = :notes, expires_at = :expiry",
             )
-            .condition_expression("#state = :from")
-            .expression_attribute_names("#state", "state")
             .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":from", text(from.to_string()))
             .expression_attribute_values(":dropped", text(EventState::Dropped.to_string()))
-            .expression_attribute_values(":note", text(note))
             .expression_attribute_values(":expiry", number(expiry(now, self.retention)));
         self.guarded_with(update, announced).await
     }
 
     async fn blank_event(
         &self,
-        id: &EventId,
-        from: EventState,
-        note: &str,
+        seen: &StoredEvent,
+        note: &Noted,
     ) -> Result<Changed, RetryableError> {
         let update = self
-            .update(&self.tables.events, key(id))
-            .update_expression("SET body = :empty, note = :note")
-            .condition_expression("#state = :from")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":from", text(from.to_string()))
-            .expression_attribute_values(":empty", AttributeValue::B(Blob::new([])))
-            .expression_attribute_values(":note", text(note));
+            .noted((&seen.event_id, seen.state, &seen.notes), note)?
+            .update_expression("SET body = :empty, notes = :notes")
+            .expression_attribute_values(":empty", AttributeValue::B(Blob::new([])));
         guarded(update).await
+    }
+
+    async fn note_event(
+        &self,
+        seen: &StoredEvent,
+        note: &Noted,
+    ) -> Result<Changed, RetryableError> {
+        let update = self.noted((&seen.event_id, seen.state, &seen.notes), note)?;
+        guarded(update.update_expression("SET notes = :notes")).await
     }
 
     async fn search(

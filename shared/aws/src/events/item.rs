@@ -9,6 +9,7 @@ use domain::{
     values::{
         class::Class,
         ids::{DeliveryId, EventId, ReferenceState},
+        note::Notes,
         provider::ProviderId,
     },
 };
@@ -40,8 +41,8 @@ pub(super) struct Item {
     class: Option<Class>,
     #[serde(default)]
     attempts: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    notes: Notes,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     outbox: Vec<Handoff>,
     /// The key of the sparse index, on open and dropped events.
@@ -68,7 +69,7 @@ impl Item {
             reason: event.reason.clone(),
             class: event.class,
             attempts: event.attempts,
-            note: event.note.clone(),
+            notes: event.notes.clone(),
             outbox: event.outbox.clone(),
             open: event.state.is_open().then(|| event.state.to_string()),
             expires_at: event
@@ -93,7 +94,7 @@ impl Item {
             reason: self.reason,
             class: self.class,
             attempts: self.attempts,
-            note: self.note,
+            notes: self.notes,
             outbox: self.outbox,
         }
     }

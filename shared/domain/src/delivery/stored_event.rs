@@ -9,6 +9,7 @@ use crate::values::class::Class;
 use crate::values::ids::DeliveryId;
 use crate::values::ids::EventId;
 use crate::values::ids::ReferenceState;
+use crate::values::note::Notes;
 use crate::values::provider::ProviderId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -112,8 +113,8 @@ pub struct StoredEvent {
     pub class: Option<Class>,
     /// The number of failed attempts since it was stored, or since an operator returned it to `stored`.
     pub attempts: u32,
-    /// The last action of an operator: when, who and why.
-    pub note: Option<String>,
+    /// The operators' latest actions.
+    pub notes: Notes,
     /// The messages to send, once its effects are committed.
     pub outbox: Vec<Handoff>,
 }
@@ -166,7 +167,7 @@ impl StoredEvent {
             class: reason.is_some().then_some(Class::Unreadable),
             reason,
             attempts: 0,
-            note: None,
+            notes: Notes::default(),
             outbox: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use crate::access::subscription::Subscription;
 use crate::announcement::Batch;
 use crate::delivery::job::Handoff;
 use crate::receipt::Receipt;
+use crate::receipt::ReceiptKind;
 use crate::resource::Resource;
 use crate::sale::merchant_reference::MerchantReference;
 use crate::sale::order::Alerts;
@@ -113,7 +114,7 @@ impl Commit {
     }
 }
 
-/// The parts of its line in the log.
+/// The parts of its line in the log, and on its order.
 impl Commit {
     /// The written rows, except stock and receipts.
     fn row_parts(&self) -> Vec<String> {
@@ -154,6 +155,26 @@ impl Commit {
         parts
     }
 
+    /// Its effect on the order, for the list of events on the order's row. The row's other facts have the amounts.
+    #[must_use]
+    pub(super) fn done(&self) -> String {
+        let state = self.order.as_ref().map(|order| order.state().to_string());
+        let first = if self.fulfills {
+            Some("fulfilled".to_owned())
+        } else {
+            state
+        };
+        let mail = |receipt: &Receipt| match &receipt.kind {
+            ReceiptKind::Order => "receipt".to_owned(),
+            kind => format!("{} mail", kind.name()),
+        };
+        let waits = (!self.ends).then(|| "event waits".to_owned());
+        let parts = first.into_iter().chain(self.stock_parts());
+        let parts = parts.chain(self.receipts.iter().map(mail));
+        let parts: Vec<String> = parts.chain(self.alerts.words()).chain(waits).collect();
+        parts.join(", ")
+    }
+
     /// The stock movements, and what differs in a fulfilled order.
     fn stock_parts(&self) -> Vec<String> {
         let mut parts = Vec::new();
@@ -161,17 +182,17 @@ impl Commit {
         let reserved = self.deductions.iter().filter(is_reserved);
         let sold = self.deductions.len() - reserved.clone().count();
         if self.fulfills || sold > 0 {
-            parts.push(format!("{sold} stock movements"));
+            parts.push(counted(sold, "stock movement"));
         }
         let taken: i64 = reserved.map(Deduction::taken).sum();
         if taken != 0 {
             let what = if taken > 0 { "reserved" } else { "released" };
-            parts.push(format!("{} pieces {what}", taken.abs()));
+            parts.push(format!("{} {what}", counted(taken.abs(), "piece")));
         }
         if let Some(order) = self.order.as_ref().filter(|_| self.fulfills) {
             let missing: i64 = order.shortfalls.iter().map(|short| short.missing).sum();
             if missing > 0 {
-                parts.push(format!("{missing} pieces short"));
+                parts.push(format!("{} short", counted(missing, "piece")));
             }
             if let Some(difference) = order.difference {
                 parts.push(format!(
@@ -182,10 +203,15 @@ impl Commit {
         }
         let back: i64 = self.restocks.iter().map(|back| back.pieces).sum();
         if back > 0 {
-            parts.push(format!("{back} pieces back on the shelf"));
+            parts.push(format!("{} back on the shelf", counted(back, "piece")));
         }
         parts
     }
+}
+
+fn counted<N: fmt::Display + Copy + PartialEq + From<u8>>(number: N, thing: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {thing}{ending}")
 }
 
 /// For the log: ids, counts and amounts, and no product names. Beside an order, a product's name can reveal a person's

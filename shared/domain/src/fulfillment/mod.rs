@@ -45,6 +45,7 @@ use crate::{
     },
     sale::{
         amounts::PartPayment,
+        event_history::DecidedEvent,
         order::{Alerts, Order},
         refund::RefundChange,
         restock::RestockPolicy,
@@ -478,6 +479,15 @@ fn to_write(case: &Case<'_>, mut commit: Box<Commit>) -> Result<Box<Commit>, Sto
         let has_data = order.version == 1 && !order.is_erased && commit.contact.is_none();
         let customer_id = order.customer.customer_id.clone();
         commit.unless_erased = customer_id.filter(|_| has_data);
+    }
+    let done = commit.done();
+    if let Some(order) = &mut commit.order {
+        order.event_history.push(DecidedEvent {
+            event_id: case.event.event_id.clone(),
+            event_type: case.event.event_type.clone(),
+            at: case.now,
+            done,
+        });
     }
     for receipt in &mut commit.receipts {
         receipt.provider = Some(case.event.provider.clone());

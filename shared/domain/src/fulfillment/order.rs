@@ -14,6 +14,7 @@ use crate::{
     sale::{
         amounts::Closed,
         details::Details,
+        event_history::EventHistory,
         hold::Hold,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
@@ -28,6 +29,7 @@ use crate::{
         ids::{CheckoutSessionId, EventId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
         mode::Mode,
         money::Currency,
+        note::Notes,
         provider::{EligibilityPolicy, Party},
     },
 };
@@ -287,6 +289,8 @@ impl Sold {
             delivery_failures: BTreeMap::new(),
             details: self.details.clone(),
             is_erased: false,
+            notes: Notes::default(),
+            event_history: EventHistory::default(),
             bundle: case.policy.bundle.to_owned(),
         }
     }
@@ -334,6 +338,8 @@ fn following(known: &Order, order: Order) -> Order {
         disputes: known.disputes.clone(),
         fulfillments: known.fulfillments.clone(),
         delivery_failures: known.delivery_failures.clone(),
+        notes: known.notes.clone(),
+        event_history: known.event_history.clone(),
         ..order
     }
 }

@@ -264,7 +264,8 @@ pub(super) fn asks(case: &Case<'_>, order: &Order) -> bool {
 
 /// True if a person has released the event.
 pub(super) fn is_released(case: &Case<'_>) -> bool {
-    case.event.note.is_some()
+    let mut notes = case.event.notes.iter();
+    notes.any(|note| note.did.decides_again())
 }
 
 /// The reasons to keep the goods back that a person has waived, by releasing an event about the order.

@@ -48,6 +48,7 @@ use crate::{
         },
         mode::Mode,
         money::Currency,
+        note::{Action, Noted, Notes},
         outcome::ReadError,
         provider::ProviderPolicies,
     },
@@ -101,11 +102,21 @@ pub(crate) fn policy() -> Policy {
 pub(crate) fn facts(event_id: &str, second: i64, change: Change) -> Event {
     Event {
         event_id: id(event_id),
-        event_type: String::new(),
+        event_type: "a.type".to_owned(),
         occurred_at: Some(at(second)),
         scope: crate::values::scope::Scope::UNSTATED,
         stamp: None,
         change,
+    }
+}
+
+/// A note of a release.
+pub(crate) fn released(why: &str) -> Noted {
+    Noted {
+        at: at(NOW),
+        by: "ops".to_owned(),
+        did: Action::Released,
+        why: why.to_owned(),
     }
 }
 
@@ -130,7 +141,7 @@ pub(crate) fn stored(event: &Event) -> StoredEvent {
         reason: None,
         class: None,
         attempts: 0,
-        note: None,
+        notes: Notes::default(),
         outbox: Vec::new(),
     }
 }

@@ -62,6 +62,39 @@ fn an_event_whose_effects_are_committed_names_the_messages_still_to_send() {
 }
 
 #[test]
+fn an_order_lists_the_events_that_changed_it_as_they_arrived() {
+    let mut shop = Shop::selling(sale(vec![line("brace", 2, 5000, Some("BRACE"))]));
+    let partial = || refunded("fre_1", "succeeded", 1000);
+    for (second, change) in [
+        (SALE, completed()),
+        (SALE + 1, completed()),
+        (SALE + 9, partial()),
+        (SALE + 5, partial()),
+        (
+            SALE + 7,
+            Change::Dispute(dispute_news("fdsp_1", "lost", None)),
+        ),
+    ] {
+        shop.now += SignedDuration::from_secs(60);
+        shop.tell(second, change);
+    }
+    let history = shop.order().event_history.iter();
+    let lines = history.map(|event| {
+        let after = event.at.as_second() - NOW;
+        let kind = event.event_type.as_deref().unwrap_or_default();
+        format!("{after} {} {kind}: {}", event.event_id, event.done)
+    });
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "60 fevt_1760090001 a.type: fulfilled, 1 stock movement, receipt",
+            "180 fevt_1760090010 a.type: partly_refunded, refund mail",
+            "300 fevt_1760090008 a.type: partly_refunded, dispute lost",
+        ]
+    );
+}
+
+#[test]
 fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
     let mut shop = Shop::new();
     let change = |facts: Option<contact::ContactFacts>| {
@@ -134,7 +167,7 @@ fn a_sale_that_moves_nothing_says_so_and_one_that_only_moves_says_that() {
         deductions,
         ..Commit::of(id("fevt_1"))
     };
-    assert_eq!(moves.to_string(), "1 stock movements");
+    assert_eq!(moves.to_string(), "1 stock movement");
 }
 
 #[test]
@@ -202,10 +235,10 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
         lines,
         [
             "payment noted, its order is not known yet",
-            "fulfill fcs_1: 2 lines, $56.00, 2 stock movements, 1 pieces short, lines differ from the total by -$1.00, \
+            "fulfill fcs_1: 2 lines, $56.00, 2 stock movements, 1 piece short, lines differ from the total by -$1.00, \
              receipt fcs_1-order",
             "nothing to do",
-            "order fcs_1: partly_refunded, 1 pieces back on the shelf, receipt fre_1-refund",
+            "order fcs_1: partly_refunded, 1 piece back on the shelf, receipt fre_1-refund",
             "order fcs_1: partly_refunded",
             "subscription fsub_1, access paid until 2025-10-11T09:53:21Z",
             "subscription fsub_1, then wait: no paid order is known for this invoice",
@@ -276,6 +309,8 @@ fn with_policies_of(order: &Order, other: &Order) -> Order {
         eligibility: other.eligibility,
         receipt_id: other.receipt_id.clone(),
         shortfalls: other.shortfalls.clone(),
+        // It names stock movements and mails.
+        event_history: other.event_history.clone(),
         ..order.clone()
     };
     for (line, other) in order.lines.iter_mut().zip(&other.lines) {

@@ -1,7 +1,7 @@
 //! The ports that only operators use: stock counts, searches for orders, and corrections of an order.
 
 use crate::{
-    ports::{Changed, OrderPage},
+    ports::Changed,
     sale::{
         mapping::{Grant, MappingKey},
         order::Order,
@@ -9,9 +9,11 @@ use crate::{
     },
     values::{
         ids::{OrderId, Sku},
+        note::Noted,
         outcome::RetryableError,
     },
 };
+use jiff::{Timestamp, civil::Date};
 
 /// The new content of a mapping row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +49,33 @@ pub trait StockAdmin: Send + Sync {
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
+/// The orders of one day that were placed at a time of this range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedOn {
+    /// In UTC; see [`Order::placed_day`].
+    pub day: Date,
+    pub since: Timestamp,
+    /// The end of the range, which is not part of it.
+    pub before: Timestamp,
+    /// The last order of the page before.
+    pub after: Option<OrderPlace>,
+}
+
+/// The place of an order in the index by day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderPlace {
+    pub order_id: OrderId,
+    pub placed_at: Timestamp,
+}
+
+/// One page of the orders of a day, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedPage {
+    pub orders: Vec<Order>,
+    /// The start of the next page; `None` at the end of the day.
+    pub next: Option<OrderPlace>,
+}
+
 /// The operators' searches for orders, and the corrections of one.
 pub trait OrderSearch: Send + Sync {
     /// The orders under a merchant's reference, paid or not, by an index that may lag behind the table; `most` at most.
@@ -55,15 +84,16 @@ pub trait OrderSearch: Send + Sync {
         reference: &str,
         most: usize,
     ) -> impl Future<Output = Result<Vec<OrderId>, RetryableError>> + Send;
-    /// Reads a bounded number of orders, after the order `after`, in no meaningful order.
-    fn order_page(
+    /// Reads a bounded number of orders of one day, newest first, by an index that may lag behind the table.
+    fn placed_orders(
         &self,
-        after: Option<&OrderId>,
-    ) -> impl Future<Output = Result<OrderPage, RetryableError>> + Send;
-    /// Replaces the address of an order, guarded by the version that was read.
+        of: &PlacedOn,
+    ) -> impl Future<Output = Result<PlacedPage, RetryableError>> + Send;
+    /// Replaces the address of an order and adds a note, guarded by the version that was read.
     fn correct_address(
         &self,
         seen: &Order,
         email: &str,
+        note: &Noted,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }

@@ -19,6 +19,7 @@ use crate::values::{
     facts::{earliest, latest, whole_second},
     fingerprint::fingerprint,
     ids::{MessageId, ReceiptId},
+    note::Noted,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
@@ -431,14 +432,14 @@ impl Receipt {
     /// Reopens the receipt for another mail. Earlier mails are past, even those that this process
     /// does not know yet.
     #[must_use]
-    pub fn reopened(self, note: &str, now: Timestamp) -> Self {
+    pub fn reopened(self, note: Noted, now: Timestamp) -> Self {
         let mails = known(&self);
         // Our clock may be behind SES's clock; a mail that is known to be sent is still past.
         let last = mails.values().filter_map(MailHistory::moment).max();
         let after_last = last.and_then(|last| last.checked_add(SignedDuration::from_secs(1)).ok());
         Self {
             version: self.version + 1,
-            note: Some(note.to_owned()),
+            notes: self.notes.with(note),
             reopened_at: latest(Some(whole_second(now)), after_last),
             mails,
             state: ReceiptState::Unsent { reason: None },

@@ -16,6 +16,7 @@ use crate::values::{
         BadId, FulfillmentId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId,
         SubscriptionId,
     },
+    note::{Noted, Notes},
     provider::ProviderId,
 };
 use jiff::Timestamp;
@@ -137,9 +138,9 @@ pub struct Receipt {
     pub created_at: Timestamp,
     /// Number of leases so far.
     pub attempts: u32,
-    /// The last operator action: time, operator and reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    /// The operators' latest actions.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
     /// The time of the last request for another mail. Reports about earlier mails settle nothing.
     #[serde(
         default,
@@ -248,13 +249,13 @@ impl ReceiptState {
 impl Receipt {
     /// Closes the receipt: an operator has reached the customer in another way.
     #[must_use]
-    pub fn closed(self, note: &str) -> Self {
+    pub fn closed(self, note: Noted) -> Self {
         let state = ReceiptState::Withdrawn {
             reason: "closed by an operator".to_owned(),
         };
         Self {
             version: self.version + 1,
-            note: Some(note.to_owned()),
+            notes: self.notes.with(note),
             state,
             ..self
         }
@@ -295,7 +296,7 @@ impl Receipt {
             due_at,
             created_at: now,
             attempts: 0,
-            note: None,
+            notes: Notes::default(),
             reopened_at: None,
             mails: feedback::Mails::new(),
             state: ReceiptState::Unsent { reason: None },

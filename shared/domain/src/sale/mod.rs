@@ -5,6 +5,7 @@ pub mod columns;
 pub mod delivery_failure;
 pub mod details;
 pub mod dispute;
+pub mod event_history;
 pub mod hold;
 pub mod mapping;
 pub mod merchant_reference;

@@ -7,6 +7,7 @@ use crate::{
         delivery_failure::DeliveryFailure,
         details::{Details, Metadata},
         dispute::{Dispute, DisputeStage},
+        event_history::EventHistory,
         hold::Hold,
         mapping::Grant,
         payment,
@@ -24,11 +25,12 @@ use crate::{
         },
         mode::Mode,
         money::{Currency, Money},
+        note::Notes,
         provider::{EligibilityPolicy, ProviderId},
         size::json_size,
     },
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -195,6 +197,12 @@ pub struct Order {
     /// True once the customer's personal data is erased. It stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_erased: bool,
+    /// The operators' latest actions.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
+    /// The latest events that changed it. It depends on their arrival, and no rule reads it.
+    #[serde(default, skip_serializing_if = "EventHistory::is_empty")]
+    pub event_history: EventHistory,
     /// The version of the bundle that wrote this version of the row.
     #[serde(default)]
     pub bundle: String,
@@ -278,6 +286,20 @@ pub struct Alerts {
 }
 
 impl Alerts {
+    /// The alerts in words, for the list of events on the order's row.
+    pub fn words(self) -> impl Iterator<Item = String> {
+        let all = [
+            (self.dispute_opened, "dispute opened"),
+            (self.dispute_lost, "dispute lost"),
+            (self.dispute_unclear, "dispute unclear"),
+            (self.refund_failed, "refund failed"),
+            (self.payment_unclear, "payment unclear"),
+            (self.restock_unclear, "restock unclear"),
+        ];
+        let new = all.into_iter().filter(|(is_new, _)| *is_new);
+        new.map(|(_, word)| word.to_owned())
+    }
+
     /// The alerts that are new in `order` compared with `known`.
     #[must_use]
     pub fn between(known: Option<&Order>, order: &Order) -> Self {
@@ -342,6 +364,12 @@ impl Order {
             refunds: self.refunds.iter().collect(),
             disputes: &self.disputes,
         }
+    }
+
+    /// The day of the sale in UTC, by which an index lists all orders.
+    #[must_use]
+    pub fn placed_day(&self) -> Date {
+        Offset::UTC.to_datetime(self.placed_at).date()
     }
 
     /// The amounts of the order, by [the rule about money](crate::sale::amounts).
@@ -489,10 +517,15 @@ impl Order {
         json_size(self)
     }
 
-    /// The order with less metadata, if it exceeds this size otherwise: a merchant's notes must not
-    /// cost the order. The lines' go first, because the sale's describe the order. `None` if it is still too large.
+    /// The order with less history and metadata, if it exceeds this size otherwise: neither may cost the order. The
+    /// history goes first, because no other part depends on it. The lines' metadata is next, because the sale's describes
+    /// the order. `None` if it is still too large.
     #[must_use]
     pub fn within(mut self, most: usize) -> Option<Self> {
+        if self.size_bound() <= most {
+            return Some(self);
+        }
+        self.event_history.cut_all();
         if self.size_bound() <= most {
             return Some(self);
         }

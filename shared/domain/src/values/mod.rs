@@ -6,6 +6,7 @@ pub mod fingerprint;
 pub mod ids;
 pub mod mode;
 pub mod money;
+pub mod note;
 pub mod outcome;
 pub mod provider;
 pub mod scope;

@@ -452,6 +452,8 @@ fn bare(shop: &Shop) -> Tables {
             *order = order.erased();
         }
         order.version = 0;
+        // The list of events is about their arrival.
+        order.event_history.cut_all();
         order
             .payments
             .values_mut()

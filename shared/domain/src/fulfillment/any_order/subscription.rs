@@ -659,7 +659,11 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
     let mut tables = shop.tables.clone();
     assert_eq!(tables.unannounced(), Vec::<String>::new());
     tables.batches.clear();
-    tables.orders.values_mut().for_each(|row| row.version = 0);
+    for order in tables.orders.values_mut() {
+        order.version = 0;
+        // The list of events is about their arrival.
+        order.event_history.cut_all();
+    }
     for row in tables.entitlements.values_mut() {
         row.version = 0;
         if !up_to_date {

@@ -347,7 +347,7 @@ fn an_unknown_reason_is_fetched_and_then_held_for_a_person() {
         assert_eq!(end_of(&shop, "cs_a"), SessionEnd::Unclear);
     }
     let mut row = stored(&event);
-    row.note = Some("released: the buyer paid in the shop".to_owned());
+    row.notes = row.notes.with(released("the buyer paid in the shop"));
     let decision = shop.decide_row(&row, &event);
     assert_eq!(shop.carry_out(decision).0, End::Done);
 }

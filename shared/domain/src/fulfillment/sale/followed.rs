@@ -13,7 +13,11 @@ use crate::{
         payment::PaymentStatus,
         statement::{Sale, SaleStatus},
     },
-    values::{facts::Stamp, ids::PaymentIntentId},
+    values::{
+        facts::Stamp,
+        ids::PaymentIntentId,
+        note::{Action, Noted},
+    },
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -194,6 +198,13 @@ fn an_exception_holds_the_order_until_a_person_releases_its_event() {
     shop.deliver(&news("evt_1", 1));
     assert_eq!(shop.order().state(), OrderState::Held);
     assert!(shop.receipts().is_empty());
+    let mut looked_at = stored(&exception);
+    looked_at.notes = looked_at.notes.with(Noted {
+        did: Action::BodyRead,
+        ..released("to see it")
+    });
+    let decision = shop.decide_row(&looked_at, &exception);
+    assert_eq!(shop.carry_out(decision).0, parked);
     assert_eq!(release(&mut shop, &exception), End::Done);
     assert_eq!(shop.order().state(), OrderState::Paid);
     assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
@@ -202,7 +213,7 @@ fn an_exception_holds_the_order_until_a_person_releases_its_event() {
 /// A person releases an event.
 fn release(shop: &mut Shop, event: &Event) -> End {
     let mut row = stored(event);
-    row.note = Some("released: counted by hand".to_owned());
+    row.notes = row.notes.with(released("counted by hand"));
     let decision = shop.decide_row(&row, event);
     shop.carry_out(decision).0
 }

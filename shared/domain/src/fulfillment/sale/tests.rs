@@ -10,6 +10,7 @@ use crate::{
     ports::Committed,
     sale::{
         details::Metadata,
+        event_history::EventHistory,
         mapping::{MappingKey, MappingRow},
         merchant_reference::MerchantReference,
         order::{Alerts, OrderState, Shortfall},
@@ -183,7 +184,7 @@ fn a_paid_order_that_meets_a_short_shelf_is_kept_with_its_shortfall() {
     );
     assert_eq!(
         commit.to_string(),
-        "fulfill fcs_1: 1 lines, $30.00, 1 stock movements, 2 pieces short, receipt fcs_1-order"
+        "fulfill fcs_1: 1 lines, $30.00, 1 stock movement, 2 pieces short, receipt fcs_1-order"
     );
     assert_eq!(
         order.shortfalls,
@@ -913,4 +914,19 @@ fn a_merchants_notes_never_cost_the_order() {
     assert_eq!(sale(1000, 8000), (0, 0));
     assert_eq!(sale(400_000, 8000), (1, 0));
     assert_eq!(sale(1000, 400_000), (1, 1));
+}
+
+#[test]
+fn an_order_that_is_too_large_loses_its_list_of_events_first() {
+    let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, Some("BRACE"))]));
+    shop.tell(SALE, completed());
+    let order = shop.order();
+    let full = order.size_bound();
+    let cut = order.clone().within(full - 1).unwrap();
+    let bare = Order {
+        event_history: EventHistory::default(),
+        ..order.clone()
+    };
+    assert_eq!(order.clone().within(full).as_ref(), Some(order));
+    assert_eq!(cut, bare);
 }

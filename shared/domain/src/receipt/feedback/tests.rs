@@ -1,4 +1,5 @@
 use super::*;
+use crate::values::note::Action;
 use crate::{
     receipt::{OnUnknown, Step, next_step},
     values::ids::{MAX_RECEIPT_ID_LENGTH, OrderId, OwnerToken},
@@ -186,7 +187,7 @@ fn a_mail_that_came_back_for_a_while_did_not_arrive_whatever_was_told_before() {
 fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
     let gone = ReportKind::Bounced { permanent: true };
     let mut receipt = settled(receipt(sent(1, 10)), &[report(1, gone)]);
-    receipt = receipt.reopened("again", at(15));
+    receipt = receipt.reopened(noted(), at(15));
     receipt.state = sent(2, 20);
     // The outcome of the second mail is still unknown.
     assert_eq!(receipt.delivery_failure(), Some(DeliveryFailure::Bounced));
@@ -211,7 +212,7 @@ fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() 
         (ReceiptState::Held, 15),
         (leased(), 15),
     ] {
-        let receipt = receipt(before).reopened("again", at(now));
+        let receipt = receipt(before).reopened(noted(), at(now));
         for kind in KINDS {
             let facts = settled(receipt.clone(), &[report(1, kind)]);
             assert_eq!(facts.state, unsent(), "{kind:?}");
@@ -226,13 +227,22 @@ fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() 
     }
 }
 
+fn noted() -> Noted {
+    Noted {
+        at: at(15),
+        by: "pat".to_owned(),
+        did: Action::Resent,
+        why: "it bounced".to_owned(),
+    }
+}
+
 #[test]
 fn a_mail_that_went_out_before_another_was_asked_for_stays_on_record() {
-    let again = receipt(sent(1, 10)).reopened("by pat", at(15));
+    let again = receipt(sent(1, 10)).reopened(noted(), at(15));
     assert_eq!(again.mails[&mail(1)].sent_at, Some(at(10)));
     assert_eq!(
-        (again.reopened_at, again.note.as_deref()),
-        (Some(at(15)), Some("by pat"))
+        (again.reopened_at, again.notes.last()),
+        (Some(at(15)), Some(&noted()))
     );
     assert_eq!((again.version, again.state), (2, unsent()));
 }
@@ -344,7 +354,7 @@ fn a_row_of_before_is_read_and_one_without_news_is_as_before() {
         serde_json::from_value::<Receipt>(row).unwrap(),
         receipt(leased())
     );
-    let again = receipt(leased()).reopened("again", at(5));
+    let again = receipt(leased()).reopened(noted(), at(5));
     let row = serde_json::to_value(&again).unwrap();
     assert_eq!(row["reopened_at"], 5);
     assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), again);
@@ -407,7 +417,7 @@ proptest! {
     ) {
         let mut start = receipt(state);
         if let Some(reopened_at) = reopened_at {
-            start = start.reopened("again", at(reopened_at));
+            start = start.reopened(noted(), at(reopened_at));
         }
         let reports: Vec<_> = reported.into_iter().map(|(n, kind)| report(n, kind)).collect();
         let expected = settled(start.clone(), &reports);
