@@ -1,6 +1,7 @@
 //! The program against the deployed stack: found by its file and by `CloudFormation`, read, and fed with samples.
 
 mod first_order;
+mod reads;
 
 use kit::{play::PlayError, prelude::*};
 use std::{
