@@ -57,9 +57,16 @@ pub struct Mapped<'a> {
 /// about stock, and the first that grants decides about access.
 #[must_use]
 pub fn mapped<'a>(line: &'a LineItem, mapping: &'a Mapping) -> Mapped<'a> {
-    let rows = || keys(line).into_iter().filter_map(|key| mapping.get(&key));
-    let of_stock =
-        rows().find(|row| row.maps_to.is_some() || row.untracked || row.is_not_understood);
+    // Most shops have no mapping rows. A key is a copy, so none is made for them.
+    let keys = if mapping.is_empty() {
+        Vec::new()
+    } else {
+        keys(line)
+    };
+    let rows: Vec<&MappingRow> = keys.iter().filter_map(|key| mapping.get(key)).collect();
+    let decides =
+        |row: &&&MappingRow| row.maps_to.is_some() || row.untracked || row.is_not_understood;
+    let of_stock = rows.iter().find(decides).copied();
     let own = || line.sku.as_ref();
     Mapped {
         sku: match of_stock {
@@ -68,7 +75,7 @@ pub fn mapped<'a>(line: &'a LineItem, mapping: &'a Mapping) -> Mapped<'a> {
             None => own(),
         },
         untracked: of_stock.is_some_and(|row| row.untracked && !row.is_not_understood),
-        grants: rows().find_map(|row| row.grants.as_ref()),
+        grants: rows.iter().find_map(|row| row.grants.as_ref()),
     }
 }
 
