@@ -72,12 +72,14 @@ fn lock(shared: &Shared) -> MutexGuard<'_, World> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The stubs behind one address.
+/// The stubs. Over TLS, DynamoDB and SQS have addresses of their own, as on AWS, so that each needs a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Aws {
     shared: Shared,
     /// For `AWS_ENDPOINT_URL`.
     pub(crate) url: String,
+    pub(crate) dynamodb_url: Option<String>,
+    pub(crate) sqs_url: Option<String>,
 }
 
 impl Aws {
@@ -93,20 +95,18 @@ impl Aws {
             .fallback(answer)
             .layer(from_fn_with_state(Arc::clone(&shared), counted))
             .with_state(Arc::clone(&shared));
-        let tcp = TcpListener::bind("127.0.0.1:0").await?;
-        let port = tcp.local_addr()?.port();
-        let url = if let Some(authority) = authority {
-            let listener = TlsListener::new(tcp, authority)?;
-            tokio::spawn(async move { axum::serve(listener, router).await });
-            format!("https://{HOST}:{port}")
-        } else {
-            let listener = tcp.tap_io(|stream| {
-                let _ = stream.set_nodelay(true);
-            });
-            tokio::spawn(async move { axum::serve(listener, router).await });
-            format!("http://127.0.0.1:{port}")
-        };
-        Ok(Self { shared, url })
+        let url = served(router.clone(), authority).await?;
+        let (mut dynamodb_url, mut sqs_url) = (None, None);
+        if authority.is_some() {
+            dynamodb_url = Some(served(router.clone(), authority).await?);
+            sqs_url = Some(served(router, authority).await?);
+        }
+        Ok(Self {
+            shared,
+            url,
+            dynamodb_url,
+            sqs_url,
+        })
     }
 
     /// All that the stubs hold. Nothing is answered while the guard lives.
@@ -140,6 +140,22 @@ impl Aws {
             item.insert("state".to_owned(), json!({"S": "processed"}));
         }
     }
+}
+
+/// Serves the stubs on a free port. Returns the address.
+async fn served(router: Router, authority: Option<&Authority>) -> Result<String, Failure> {
+    let tcp = TcpListener::bind("127.0.0.1:0").await?;
+    let port = tcp.local_addr()?.port();
+    if let Some(authority) = authority {
+        let listener = TlsListener::new(tcp, authority)?;
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        return Ok(format!("https://{HOST}:{port}"));
+    }
+    let listener = tcp.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(format!("http://127.0.0.1:{port}"))
 }
 
 /// Counts a call by its action, and waits for the latency. A transaction waits later, with its items busy.

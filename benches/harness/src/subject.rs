@@ -76,7 +76,8 @@ impl<'a> Place<'a> {
     fn environment(&self, name: &str, folder: &Path) -> Vec<(String, String)> {
         let folder = folder.display().to_string();
         // The Node.js SDK prefers the queue's host to the endpoint.
-        let queue = |name: &str| format!("{}/123456789012/{name}", self.aws.url);
+        let sqs = self.aws.sqs_url.as_deref().unwrap_or(&self.aws.url);
+        let queue = |name: &str| format!("{sqs}/123456789012/{name}");
         let (fulfillment_queue, receipt_queue) = (queue("fulfillment"), queue("receipts"));
         let dead_letters = queue("dead-letters");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -146,6 +147,12 @@ impl<'a> Place<'a> {
             ("MAX_BODY_BYTES", "262144"),
             ("EVENT_RETENTION_DAYS", "90"),
         ];
+        for (variable, url) in [
+            ("AWS_ENDPOINT_URL_DYNAMODB", &self.aws.dynamodb_url),
+            ("AWS_ENDPOINT_URL_SQS", &self.aws.sqs_url),
+        ] {
+            pairs.extend(url.as_deref().map(|url| (variable, url)));
+        }
         let (own, all);
         match &self.trusted {
             Some(trusted) => {

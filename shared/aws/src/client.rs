@@ -14,27 +14,71 @@ use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
         connector_metadata::ConnectorMetadata,
-        http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+        http::{
+            HttpClient, HttpConnector as _, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::HttpRequest,
         runtime_components::{RuntimeComponents, RuntimeComponentsBuilder},
     },
 };
+use aws_smithy_types::body::SdkBody;
 use std::{sync::Once, time::Duration};
 
 /// Loads the configuration from the environment that Lambda gives (`AWS_ENDPOINT_URL` counts too).
+pub async fn config() -> SdkConfig {
+    config_beside(&[]).await
+}
+
+/// The configuration of a function that reads a secret while it starts. Beside that first request, connections to these
+/// services are opened, named as in their addresses. A start has more processor time than an event.
 ///
 /// Lambda gives the credentials as variables. The SDK's own search for them makes a client of STS.
-pub async fn config() -> SdkConfig {
+pub async fn config_beside(services: &[&str]) -> SdkConfig {
     let credentials = EnvironmentVariableCredentialsProvider::new();
-    loader().credentials_provider(credentials).load().await
+    let addresses = addresses(services, |name| std::env::var(name).ok());
+    loader_beside(addresses)
+        .credentials_provider(credentials)
+        .load()
+        .await
+}
+
+/// Where the SDK will call these services. None if all services have one address.
+fn addresses(services: &[&str], variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let address = |service: &&str| {
+        let own = variable(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()));
+        let is_elsewhere = variable("AWS_ENDPOINT_URL").is_some();
+        own.or_else(|| {
+            let region = variable("AWS_REGION").filter(|_| !is_elsewhere)?;
+            Some(format!("https://{service}.{region}.amazonaws.com"))
+        })
+    };
+    services.iter().filter_map(address).collect()
 }
 
 const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
-/// Parses the root certificates for the first client of a process and not for each.
+/// Parses the root certificates for the first client of a process and not for each. With the first request, it opens
+/// connections to the addresses of the next ones.
 #[derive(Debug)]
 struct Shared {
     client: SharedHttpClient,
     is_parsed: Once,
+    addresses: Vec<String>,
+    are_open: Once,
+}
+
+impl Shared {
+    /// Opens the connections by a request that every service answers without a signature. No answer is an error: the next
+    /// request opens its connection itself.
+    fn open(&self, connector: &SharedHttpConnector) {
+        for address in &self.addresses {
+            let mut request = HttpRequest::new(SdkBody::empty());
+            if request.set_uri(format!("{address}/")).is_ok() {
+                tokio::spawn(connector.call(request));
+            }
+        }
+    }
 }
 
 impl HttpClient for Shared {
@@ -43,7 +87,9 @@ impl HttpClient for Shared {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        self.client.http_connector(settings, components)
+        let connector = self.client.http_connector(settings, components);
+        self.are_open.call_once(|| self.open(&connector));
+        connector
     }
 
     /// The SDK calls this for each of its clients. The HTTP client then reads the certificates, so that the cost is a
@@ -78,9 +124,15 @@ pub(crate) fn without_kept_connections() -> SharedHttpClient {
 /// The time limits turn an outage into an answer before the process is killed. Intake has 10 s in all.
 #[must_use]
 pub fn loader() -> ConfigLoader {
+    loader_beside(Vec::new())
+}
+
+fn loader_beside(addresses: Vec<String>) -> ConfigLoader {
     let http = SharedHttpClient::new(Shared {
         client: Builder::new().tls_provider(TLS).build_https(),
         is_parsed: Once::new(),
+        addresses,
+        are_open: Once::new(),
     });
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -91,4 +143,33 @@ pub fn loader() -> ConfigLoader {
         .http_client(http)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_opened_where_the_sdk_calls_it() {
+        let at = |set: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            addresses(&["dynamodb", "sqs"], variable)
+        };
+        let region = ("AWS_REGION", "eu-west-1");
+        let on_aws = [
+            "https://dynamodb.eu-west-1.amazonaws.com",
+            "https://sqs.eu-west-1.amazonaws.com",
+        ];
+        assert_eq!(at(&[region]), on_aws);
+        assert!(
+            at(&[region, ("AWS_ENDPOINT_URL", "http://one")]).is_empty(),
+            "it is open already"
+        );
+        let own = ("AWS_ENDPOINT_URL_SQS", "http://own");
+        assert_eq!(at(&[region, own]), [on_aws[0], "http://own"]);
+        assert!(at(&[]).is_empty());
+    }
 }
