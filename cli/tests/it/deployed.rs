@@ -70,6 +70,7 @@ fn order_data() -> Value {
 }
 
 #[tokio::test]
+#[ignore = "needs a stack with one order: make encrypted"]
 async fn every_reading_command_answers_about_the_deployed_stack() {
     let sent = data(&["event", "send", "checkout.session.completed"]);
     assert_eq!(sent["sent"][0]["status"], json!(200), "{sent}");
@@ -85,7 +86,10 @@ async fn every_reading_command_answers_about_the_deployed_stack() {
         (&["doctor"], "alarms      ok"),
         (&["order", ORDER], "Knee brace"),
         (&["order", &mail, "--logs"], "delivery received"),
-        (&["orders", "--limit", "1000"], ORDER),
+        (
+            &["orders", "--since", "2025-10-09", "--before", "2025-10-12"],
+            ORDER,
+        ),
         (&["why", event], "processed"),
         (&["events"], ""),
         (&["event", "show", event], "till order fcs_01K76N"),
@@ -118,6 +122,7 @@ async fn every_reading_command_answers_about_the_deployed_stack() {
 }
 
 #[test]
+#[ignore = "needs a stack of its own: make encrypted"]
 fn the_stack_is_found_by_its_name_through_cloudformation() {
     let mut command = program();
     for (name, value) in [
@@ -158,6 +163,7 @@ fn invoked(function: &str, event: &[u8]) -> Value {
 }
 
 #[test]
+#[ignore = "needs a stack with one order: make encrypted"]
 fn each_function_takes_the_sample_that_is_made_for_it() {
     let gateway = ["--as", "api-gateway", "--sign", "--local"];
     for (args, function, answer) in [

@@ -91,7 +91,7 @@ const COMMANDS: [&[&str]; 5] = [
     &["order", ORDER],
     &["order", "fcs_01K76N0000000000000000000B-order"],
     &["status"],
-    &["orders", "--limit", "50"],
+    &["orders", "--since", "2025-10-09", "--before", "2025-10-12"],
     &["mail", "list"],
 ];
 
