@@ -23,6 +23,7 @@ mod setup;
 mod status;
 mod stock;
 mod stock_file;
+mod stock_history;
 mod stock_map;
 mod stock_plan;
 mod stock_write;

@@ -416,27 +416,33 @@ impl Seen {
             let was = self.movements.get(key).filter(|was| !was.is_reserved);
             let was = was.filter(is_out);
             if let Some(was) = was {
-                let same = Movement {
+                let with_restocks_of = |was: &Movement| Movement {
                     restocked: was.restocked,
+                    restocked_at: was.restocked_at,
+                    restocked_earlier: was.restocked_earlier,
+                    ..moved.clone()
+                };
+                let same = Movement {
                     deducted: was.deducted,
                     is_open: was.is_open,
-                    ..moved.clone()
+                    ..with_restocks_of(was)
                 } == *was;
                 hold!(
                     same && was.restocked <= moved.restocked
                         && was.deducted <= moved.deducted
-                        && (was.is_open
-                            || *was
-                                == Movement {
-                                    restocked: was.restocked,
-                                    ..moved.clone()
-                                }),
+                        && (was.is_open || *was == with_restocks_of(was)),
                     "I2: a movement changed: {was:?}, {moved:?}"
                 );
             }
             hold!(
                 (0..=moved.deducted).contains(&moved.restocked),
                 "I5: more came back than went: {moved:?}"
+            );
+            let is_back = moved.restocked > 0;
+            hold!(
+                is_back == moved.restocked_at.is_some()
+                    && (!is_back || (0..moved.restocked).contains(&moved.restocked_earlier)),
+                "I5: a restock without its time: {moved:?}"
             );
             self.movements.insert(key.clone(), moved.clone());
         }

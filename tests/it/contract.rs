@@ -1226,8 +1226,13 @@ async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
     }
     let (on_hand, back) = stock_level().await;
     assert_eq!(on_hand, 5);
-    let restocked = 2;
-    assert_eq!(back, Movement { restocked, ..moved });
+    let expected = Movement {
+        restocked: 2,
+        restocked_at: Some(restocked_at()),
+        restocked_earlier: 1,
+        ..moved
+    };
+    assert_eq!(back, expected);
 }
 
 /// The open shortfall of a SKU, once the index shows it as often as expected.
@@ -1450,7 +1455,12 @@ fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Restock {
         order_id: order_id.clone(),
         seen,
         pieces,
+        at: restocked_at(),
     }
+}
+
+fn restocked_at() -> Timestamp {
+    Timestamp::from_second(1_760_200_000).unwrap()
 }
 
 async fn mapping_rows_are_found(on: &impl On) {

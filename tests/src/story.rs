@@ -281,6 +281,9 @@ impl End {
                 key.clone(),
                 Movement {
                     moved_at: then,
+                    // Which refund restocked last depends on their arrival.
+                    restocked_at: None,
+                    restocked_earlier: 0,
                     ..moved.clone()
                 },
             )

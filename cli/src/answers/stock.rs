@@ -32,27 +32,48 @@ pub struct Stock {
     pub waiting_orders: Vec<String>,
 }
 
-/// The movements of a SKU.
+/// The sales, restocks and changes by hand of a SKU, oldest first.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StockHistory {
     pub sku: String,
-    pub movements: Vec<StockMovement>,
-    /// The number of all movements.
+    pub entries: Vec<StockEntry>,
+    /// The number of all entries.
     pub of: usize,
+    /// The command that undoes the last change by hand; `null` if there is none, or if it made the counter.
+    pub undo: Option<String>,
 }
 
-/// The movement of an order.
+/// An entry of the history.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct StockMovement {
-    pub order_id: String,
+pub struct StockEntry {
     #[schemars(with = "Time")]
-    pub moved_at: Timestamp,
-    pub quantity: i64,
-    pub deducted: i64,
-    pub restocked: i64,
-    pub missing: i64,
-    /// True for a reservation.
-    pub reserved: bool,
+    pub at: Timestamp,
+    /// `sale`, `reservation`, `restock`, `count`, `receive` or `import`.
+    pub kind: String,
+    /// The units that the counter gained; negative if it lost some.
+    pub units: i64,
+    /// The order of a sale, a reservation or a restock.
+    pub order_id: Option<String>,
+    /// The paid units of a sale that are missing.
+    pub missing: Option<i64>,
+    /// The units of a restock that came back before its time.
+    pub restocked_earlier: Option<i64>,
+    /// A count, an arrival or an import.
+    pub by_hand: Option<ChangeByHand>,
+}
+
+/// A change of a counter by hand.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ChangeByHand {
+    /// The counter before; `null` if there was none.
+    pub before: Option<i64>,
+    pub after: i64,
+    /// When the units were counted; `null` for units that arrived.
+    #[schemars(with = "Option<Time>")]
+    pub counted_at: Option<Timestamp>,
+    /// The operator.
+    pub by: String,
+    pub why: String,
 }
 
 /// The counters, as import accepts them.
@@ -90,6 +111,8 @@ pub struct StockChange {
     pub counted: i64,
     pub sold_since: i64,
     pub restocked_since: i64,
+    /// Units that came back before the count or since. They are not added.
+    pub restocked_unclear: i64,
     pub missing: i64,
     pub new: i64,
 }

@@ -23,10 +23,10 @@ pub enum StockCommand {
     },
     /// Show one counter
     Show { sku: String },
-    /// Show the movements of a SKU
+    /// Show sales, restocks and counts of a SKU in the order of time
     History {
         sku: String,
-        /// The most movements, the last ones
+        /// The most entries, the last ones
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },

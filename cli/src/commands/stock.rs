@@ -1,6 +1,6 @@
 //! The readers of `till stock`.
 
-use super::stock_write;
+use super::{stock_history, stock_write};
 use crate::{
     Context,
     args::StockCommand,
@@ -9,7 +9,6 @@ use crate::{
     output::Answer,
     style::count,
     table::{Column, table},
-    time,
 };
 use domain::{
     ports::Shortfalls as _, sale::stock::Counter, sale::stock::Movement, values::ids::Sku,
@@ -24,7 +23,7 @@ pub(super) async fn run<B: Backend>(
     match command {
         StockCommand::List { below } => list(on, *below).await,
         StockCommand::Show { sku } => show(on, sku).await,
-        StockCommand::History { sku, limit } => history(on, sku, *limit).await,
+        StockCommand::History { sku, limit } => stock_history::history(on, sku, *limit).await,
         StockCommand::Export => export(on).await,
         command => stock_write::run(on, command).await,
     }
@@ -103,63 +102,6 @@ async fn show<B: Backend>(on: &Context<'_, B>, name: &str) -> Result<Answer, Err
         Exit::Done
     };
     Ok(Answer::new("till.stock/1", &data, text)?.ending(exit))
-}
-
-async fn history<B: Backend>(
-    on: &Context<'_, B>,
-    name: &str,
-    limit: usize,
-) -> Result<Answer, Error> {
-    let sku = sku(name)?;
-    let all = stock::history(on.backend.store(), &sku).await?;
-    let shown = all
-        .get(all.len().saturating_sub(limit)..)
-        .unwrap_or_default();
-    let to_json = |moved: &Movement| {
-        json!({
-            "order_id": moved.order_id, "moved_at": moved.moved_at, "quantity": moved.quantity,
-            "deducted": moved.deducted, "restocked": moved.restocked, "missing": moved.short(),
-            "reserved": moved.is_reserved,
-        })
-    };
-    let data = json!({"sku": sku, "movements": shown.iter().map(to_json).collect::<Vec<Value>>(), "of": all.len()});
-    let cells = |moved: &Movement| {
-        let state = match (moved.is_reserved, moved.short()) {
-            (true, _) => "reserved".to_owned(),
-            (false, short) if short > 0 => format!("{short} missing"),
-            _ => String::new(),
-        };
-        vec![
-            time::full(moved.moved_at, &on.stack.zone),
-            format!("-{}", moved.deducted),
-            if moved.restocked > 0 {
-                format!("+{}", moved.restocked)
-            } else {
-                String::new()
-            },
-            state,
-            moved.order_id.to_string(),
-        ]
-    };
-    let rows: Vec<_> = shown.iter().map(cells).collect();
-    let head = [
-        ("moved", Column::Whole),
-        ("out", Column::Number),
-        ("back", Column::Number),
-        ("", Column::Text),
-        ("order", Column::Whole),
-    ];
-    let text = if rows.is_empty() {
-        format!("No movements of {sku}.\n")
-    } else {
-        format!(
-            "{}\nShowing {} of {}.\n",
-            table(&head, &rows, on.terminal.width()),
-            shown.len(),
-            all.len()
-        )
-    };
-    Ok(Answer::new("till.stock_history/1", &data, text)?.cut(shown.len() < all.len()))
 }
 
 async fn export<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {

@@ -62,6 +62,17 @@ pub(super) fn plan_text<B>(on: &Context<'_, B>, counts: &Counts, changes: &[Chan
             count(usize::try_from(change.short).unwrap_or_default(), "unit")
         );
     }
+    for change in changes.iter().filter(|change| change.restocked_unclear > 0) {
+        let _ = writeln!(
+            text,
+            "{}: {} came back in parts, before the count or since. They are not added; did you count them?",
+            change.sku,
+            count(
+                usize::try_from(change.restocked_unclear).unwrap_or_default(),
+                "unit"
+            )
+        );
+    }
     if !counts.rejected.is_empty() {
         let _ = writeln!(text, "\nRejected rows:");
         for bad in &counts.rejected {
@@ -82,6 +93,7 @@ pub(super) fn answer(
         json!({
             "row": change.row, "sku": change.sku, "current": change.current, "counted": change.counted,
             "sold_since": change.sold_since, "restocked_since": change.restocked_since,
+            "restocked_unclear": change.restocked_unclear,
             "missing": change.short, "new": change.new,
         })
     };

@@ -4,7 +4,7 @@ use super::{
     stock::sku,
     stock_file::{csv, read_file},
     stock_plan::{answer, plan_text},
-    write::{confirmed, exit, note},
+    write::{confirmed, exit, note, word},
 };
 use crate::{
     Context,
@@ -15,11 +15,14 @@ use crate::{
     output::Answer,
     time,
 };
-use domain::{ports::Shortfalls as _, values::ids::Sku};
+use domain::{ports::Shortfalls as _, sale::counter_change::ChangeKind, values::ids::Sku};
 use jiff::Timestamp;
-use operator::stock::{
-    self, Adjusted,
-    plan::{self, Change, Counted, Mode, Rejected},
+use operator::{
+    note::Note,
+    stock::{
+        self, Adjusted, Adjustment,
+        plan::{self, Change, Counted, Mode, Rejected},
+    },
 };
 use std::fmt::Write as _;
 
@@ -46,6 +49,7 @@ pub(super) async fn run<B: Backend>(
                 },
                 counted_at: moment(on, counted_at.as_deref())?,
                 skip_bad: *skip_bad,
+                kind: ChangeKind::Import,
                 danger: Danger::Bulk,
             };
             import(on, counts, write).await
@@ -57,13 +61,13 @@ pub(super) async fn run<B: Backend>(
             write,
         } => {
             let counted_at = moment(on, counted_at.as_deref())?;
-            one(on, name, *units, Mode::Set, counted_at, write).await
+            one(on, name, *units, ChangeKind::Count, counted_at, write).await
         }
         StockCommand::Receive {
             sku: name,
             units,
             write,
-        } => one(on, name, *units, Mode::Add, on.now, write).await,
+        } => one(on, name, *units, ChangeKind::Receive, on.now, write).await,
         StockCommand::Map { .. } => super::stock_map::map(on, command).await,
         StockCommand::List { .. }
         | StockCommand::Show { .. }
@@ -90,6 +94,7 @@ pub(super) struct Counts {
     pub(super) mode: Mode,
     pub(super) counted_at: Timestamp,
     pub(super) skip_bad: bool,
+    pub(super) kind: ChangeKind,
     pub(super) danger: Danger,
 }
 
@@ -97,7 +102,7 @@ async fn one<B: Backend>(
     on: &Context<'_, B>,
     name: &str,
     units: i64,
-    mode: Mode,
+    kind: ChangeKind,
     counted_at: Timestamp,
     write: &WriteArgs,
 ) -> Result<Answer, Error> {
@@ -109,9 +114,13 @@ async fn one<B: Backend>(
     let counts = Counts {
         good: vec![counted],
         rejected: Vec::new(),
-        mode,
+        mode: match kind {
+            ChangeKind::Receive => Mode::Add,
+            ChangeKind::Count | ChangeKind::Import => Mode::Set,
+        },
         counted_at,
         skip_bad: false,
+        kind,
         danger: Danger::Harmless,
     };
     import(on, counts, write).await
@@ -131,7 +140,7 @@ async fn import<B: Backend>(
     let mut current = store.counters(&skus).await?;
     let mut changes = Vec::new();
     for counted in &counts.good {
-        let movements = stock::history(store, &counted.sku).await?;
+        let movements = stock::movements(store, &counted.sku).await?;
         let known = current.remove(&counted.sku);
         changes.push(plan::change(
             counted,
@@ -161,13 +170,14 @@ async fn import<B: Backend>(
     let note = note(on, args).await?;
     let plan = format!("{text}By {}: {}", note.by(), note.why());
     confirmed(on, counts.danger, args, &plan)?;
-    write(on, &counts, &changes, text).await
+    write(on, &counts, &changes, &note, text).await
 }
 
 async fn write<B: Backend>(
     on: &Context<'_, B>,
     counts: &Counts,
     changes: &[Change],
+    note: &Note,
     mut text: String,
 ) -> Result<Answer, Error> {
     let (mut results, mut undo) = (Vec::new(), Vec::new());
@@ -175,7 +185,7 @@ async fn write<B: Backend>(
         if on.terminal.is_interrupted() {
             break;
         }
-        let done = stock::adjust(on.backend.store(), &change.sku, change.current, change.new).await;
+        let done = stock::adjust(on.backend.store(), adjustment(counts, change, note)).await;
         let (line, is_done) = match done {
             Ok(done) => {
                 if let Adjusted::Now { from: Some(_), .. } = done {
@@ -202,15 +212,7 @@ async fn write<B: Backend>(
         "{} written, {failed} failed, {left} not tried.",
         results.len() - failed
     );
-    if !undo.is_empty() {
-        // Differences, so that sales since then stay subtracted.
-        let undone = csv(&undo)?;
-        let _ = writeln!(
-            text,
-            "To undo, put these lines into a file and import it with --mode add:\n{}",
-            undone.trim_end()
-        );
-    }
+    text += &undo_text(&undo)?;
     if failed + left > 0 {
         let _ = writeln!(
             text,
@@ -219,4 +221,38 @@ async fn write<B: Backend>(
     }
     let done = answer(counts, changes, &results, false, text)?;
     Ok(done.ending(exit(failed, left > 0)))
+}
+
+fn adjustment<'a>(counts: &Counts, change: &'a Change, note: &'a Note) -> Adjustment<'a> {
+    Adjustment {
+        sku: &change.sku,
+        seen: change.current,
+        to: change.new,
+        kind: counts.kind,
+        counted_at: match counts.mode {
+            Mode::Set => Some(counts.counted_at),
+            Mode::Add => None,
+        },
+        note,
+    }
+}
+
+/// How to undo changes: by differences, so that sales since then stay subtracted.
+fn undo_text(undo: &[(&Sku, i64)]) -> Result<String, Error> {
+    Ok(match undo {
+        [] => String::new(),
+        [(sku, units)] => format!("To undo:  {}\n", undo_command(sku, *units)),
+        many => format!(
+            "To undo, put these lines into a file and import it with --mode add:\n{}\n",
+            csv(many)?.trim_end()
+        ),
+    })
+}
+
+/// The command that changes a counter by this difference.
+pub(super) fn undo_command(sku: &Sku, units: i64) -> String {
+    format!(
+        "till stock receive {} {units} --why \"undone\"",
+        word(sku.as_str())
+    )
 }

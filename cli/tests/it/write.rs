@@ -2,9 +2,10 @@
 
 use crate::{
     desk::{Desk, FakeTerminal, KEY},
-    order::rich,
+    order::{refund, rich},
     read::busy,
 };
+use domain::sale::restock::RestockPolicy;
 use kit::{
     fakes::{Fault, Hop},
     prelude::*,
@@ -320,6 +321,9 @@ async fn a_sale_during_an_arrival_is_not_lost() {
     let ended = desk.confirmed(&["stock", "count", "BRACE-M", "7"]).await;
     assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
     assert_eq!(desk.bundle.on_hand("BRACE-M"), 7);
+    let changes = desk.bundle.world.kept().counter_changes.len();
+    assert_eq!(changes, 3, "the clock of the desk stands still");
+    desk.bundle.world.pass(Duration::from_secs(1));
     // The answer of the write is lost: the counter has the new value, and the next plan finds it.
     desk.bundle.world.kept().calls.clear();
     desk.till(&["stock", "count", "BRACE-M", "9", "--dry-run"])
@@ -336,6 +340,41 @@ async fn a_sale_during_an_arrival_is_not_lost() {
     let next = desk.confirmed(&["stock", "count", "BRACE-M", "9"]).await;
     assert_eq!(next.exit, Exit::Done, "{}", next.text);
     assert_eq!(desk.bundle.on_hand("BRACE-M"), 9);
+}
+
+#[tokio::test]
+async fn a_history_has_sales_restocks_and_counts_in_one_timeline_and_undoes_the_last_count() {
+    let mut bundle = open_shop(OnUnknown::Resend);
+    bundle.fulfillment.policy.restock = RestockPolicy::Any;
+    let desk = Desk::over(bundle);
+    let done = async |args: &[&str]| {
+        desk.bundle.world.pass(Duration::from_mins(10));
+        let ended = desk.confirmed(args).await;
+        assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+        ended
+    };
+    done(&["stock", "receive", "TOTE", "5"]).await;
+    desk.bundle.world.pass(Duration::from_mins(10));
+    desk.bundle.sell(1).await;
+    desk.bundle.drain().await;
+    desk.bundle.world.pass(Duration::from_mins(10));
+    let counted_at = desk.bundle.world.now().to_string();
+    desk.bundle.world.pass(Duration::from_mins(10));
+    desk.bundle.play(&refund("fevt_2")).await;
+    desk.bundle.drain().await;
+    let before = desk.bundle.on_hand("TOTE");
+    let count = ["stock", "count", "TOTE", "40", "--counted-at", &counted_at];
+    let counted = done(&count).await;
+    insta::assert_snapshot!("count_after_restock", counted.text);
+    assert_eq!(desk.bundle.on_hand("TOTE"), 41, "one came back since");
+    let history = desk.till(&["stock", "history", "TOTE"]).await;
+    insta::assert_snapshot!("history", history.text);
+    insta::assert_snapshot!("history_json", history.pretty());
+    // The printed command restores the counter before the count, also after a sale.
+    let undo = history.data()["undo"].as_str().unwrap();
+    let words: Vec<&str> = undo.split(' ').skip(1).take(4).collect();
+    done(&words).await;
+    assert_eq!(desk.bundle.on_hand("TOTE"), before);
 }
 
 #[tokio::test]

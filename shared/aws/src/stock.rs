@@ -1,6 +1,7 @@
 //! The Stock table, with the key `sku` and `entry`.
 //!
-//! A SKU has a counter (`entry` = `counter`) and movements (`entry` = `order#<order id>`). A mapping row has a
+//! A SKU has a counter (`entry` = `counter`) and movements (`entry` = `order#<order id>`). The changes of its counter by
+//! hand (`entry` = `count#<time>`) alone have `expires_at`, the TTL. A mapping row has a
 //! provider's product or price in `sku` (`product#<id>` or `price#<id>`) and `mapping` in `entry`. The merchant writes
 //! counters (`on_hand`, `low_at`, or `untracked`) and mapping rows (`maps_to`, `untracked`, `grants`, `days`). `reported_by` names
 //! the event whose alarm reported the row as uncounted; a row that the merchant puts again has no mark.
@@ -246,15 +247,17 @@ pub(crate) fn put_back(table: &str, back: &Restock) -> Result<(Update, Update), 
         order_id,
         seen,
         pieces,
+        at,
     } = back;
     let movement = Update::builder()
         .table_name(table)
         .set_key(Some(attributes(movement_key(sku, order_id))))
-        .update_expression("SET #restocked = :back")
+        .update_expression("SET #restocked = :back, restocked_at = :at, restocked_earlier = :seen")
         .condition_expression("deducted >= :back AND #restocked = :seen")
         .expression_attribute_names("#restocked", "restocked")
         .expression_attribute_values(":seen", number(seen))
         .expression_attribute_values(":back", number(seen.saturating_add(*pieces)))
+        .expression_attribute_values(":at", number(at.as_second()))
         .build();
     let counter = Update::builder()
         .table_name(table)

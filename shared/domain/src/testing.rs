@@ -17,6 +17,7 @@ use crate::{
     receipt::Receipt,
     resource::{Resource, ResourceId},
     sale::{
+        counter_change::CounterChange,
         mapping::{Mapping, MappingKey, MappingRow},
         merchant_reference::MerchantReference,
         order::Order,
@@ -28,6 +29,7 @@ use crate::{
         CustomerId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
     },
 };
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,6 +97,8 @@ pub struct Tables {
     pub mapping: Mapping,
     pub counters: BTreeMap<Sku, i64>,
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
+    /// The changes of counters by hand, oldest first for each SKU.
+    pub counter_changes: BTreeMap<(Sku, Timestamp), CounterChange>,
     /// The goods that an alarm has reported as uncounted.
     pub reported: BTreeSet<Uncounted>,
     /// The batches of announcements by their ids, and whether they are published.
@@ -215,7 +219,10 @@ impl Tables {
         for back in &commit.restocks {
             let key = (back.sku.clone(), back.order_id.clone());
             if let Some(movement) = self.movements.get_mut(&key) {
-                movement.restocked += back.pieces;
+                movement.restocked = back.seen + back.pieces;
+                movement.restocked_at = Some(back.at);
+                movement.restocked_earlier = back.seen;
+                *movement = read_back(movement);
             }
             self.count(&back.sku, back.pieces);
         }

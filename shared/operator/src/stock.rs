@@ -1,16 +1,22 @@
 //! Counts, arrivals and mapping of stock.
 //!
 //! Every change of a counter is a difference, written only if the counter is as read. A sale between the reading and the
-//! write changes the counter and not the difference, so the change is planned again and stays right.
+//! write changes the counter and not the difference, so the change is planned again and stays right. Each change is kept
+//! beside its counter: [`history`] shows it.
 
+pub mod history;
 pub mod plan;
 
-use crate::{MOST_PAGES, TRIES, endless};
+use crate::{MOST_PAGES, TRIES, endless, note::Note};
 use domain::{
     ports::{Changed, Shortfalls, StockLevels, admin::StockAdmin},
-    sale::stock::{Counter, Movement},
+    sale::{
+        counter_change::{ChangeKind, CounterChange},
+        stock::{Counter, Movement},
+    },
     values::{ids::Sku, outcome::RetryableError},
 };
+use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 
 /// The most movements that are read for one SKU.
@@ -33,15 +39,48 @@ pub enum Adjusted {
     Unclear(i64),
 }
 
+/// A wanted change of one counter.
+#[derive(Debug, Clone, Copy)]
+pub struct Adjustment<'a> {
+    pub sku: &'a Sku,
+    /// The counter as the plan read it; `None` if there was none.
+    pub seen: Option<i64>,
+    /// The counter after the change.
+    pub to: i64,
+    pub kind: ChangeKind,
+    /// When the units were counted; `None` for units that arrived.
+    pub counted_at: Option<Timestamp>,
+    pub note: &'a Note,
+}
+
+impl Adjustment<'_> {
+    /// The change as the row beside the counter keeps it. Each attempt has another microsecond, because a change may
+    /// have the first one already.
+    fn change(&self, before: Option<i64>, after: i64, attempt: u32) -> CounterChange {
+        let later = SignedDuration::from_micros(attempt.into());
+        let at = self.note.at();
+        CounterChange {
+            sku: self.sku.clone(),
+            kind: self.kind,
+            before,
+            after,
+            counted_at: self.counted_at,
+            at: at.saturating_add(later).unwrap_or(at),
+            by: self.note.by().to_owned(),
+            why: self.note.why().to_owned(),
+        }
+    }
+}
+
 /// Changes a counter by the difference between `to` and `seen`, or creates it with `to`.
 pub async fn adjust(
     stock: &(impl StockAdmin + Shortfalls),
-    sku: &Sku,
-    seen: Option<i64>,
-    to: i64,
+    wanted: Adjustment<'_>,
 ) -> Result<Adjusted, RetryableError> {
+    let Adjustment { sku, seen, to, .. } = wanted;
     let Some(mut from) = seen else {
-        return Ok(match stock.set_counter(sku, None, to).await? {
+        let change = wanted.change(None, to, 0);
+        return Ok(match stock.change_counter(&change).await? {
             Changed::Now => Adjusted::Now { from: None, to },
             Changed::Raced => Adjusted::Changed,
         });
@@ -50,9 +89,10 @@ pub async fn adjust(
     if difference == 0 {
         return Ok(Adjusted::Unchanged(to));
     }
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
         let to = from.saturating_add(difference);
-        if stock.set_counter(sku, Some(from), to).await? == Changed::Now {
+        let change = wanted.change(Some(from), to, attempt);
+        if stock.change_counter(&change).await? == Changed::Now {
             return Ok(Adjusted::Now {
                 from: Some(from),
                 to,
@@ -94,11 +134,12 @@ pub async fn counters(
     Err(endless("Stock"))
 }
 
-/// The movements of a SKU, oldest first.
-pub async fn history(stock: &impl StockAdmin, sku: &Sku) -> Result<Vec<Movement>, RetryableError> {
-    let mut movements = stock.movements(sku, MOST_MOVEMENTS).await?;
-    movements.sort_by(|a, b| (a.moved_at, &a.order_id).cmp(&(b.moved_at, &b.order_id)));
-    Ok(movements)
+/// The movements of a SKU, by their orders' ids.
+pub async fn movements(
+    stock: &impl StockAdmin,
+    sku: &Sku,
+) -> Result<Vec<Movement>, RetryableError> {
+    stock.movements(sku, MOST_MOVEMENTS).await
 }
 
 impl fmt::Display for Adjusted {

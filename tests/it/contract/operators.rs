@@ -5,15 +5,19 @@ use super::{
 };
 use domain::{
     ports::{
-        CounterPage, StockLevels as _, StockRow,
-        admin::{MapTo, OrderSearch as _, PlacedOn, StockAdmin as _},
+        CounterPage, Shortfalls as _, StockLevels as _, StockRow,
+        admin::{MapTo, OrderSearch as _, PlacedOn, StockAdmin},
     },
-    sale::mapping::{Grant, MappingKey, MappingRow},
+    sale::{
+        counter_change::{ChangeKind, CounterChange},
+        mapping::{Grant, MappingKey, MappingRow},
+    },
 };
 use kit::prelude::*;
 
 on_both! {
     a_counter_changes_only_from_the_count_that_was_read,
+    a_change_of_a_counter_is_kept_beside_it_and_hides_from_its_other_readers,
     of_many_who_set_a_counter_one_does,
     counters_are_listed_page_by_page,
     the_movements_of_one_sku_are_read,
@@ -27,40 +31,89 @@ fn some_sku() -> Sku {
     Sku::new(unique("SKU")).unwrap()
 }
 
+fn changed(sku: &Sku, before: Option<i64>, after: i64, at: Timestamp) -> CounterChange {
+    CounterChange {
+        sku: sku.clone(),
+        kind: ChangeKind::Count,
+        before,
+        after,
+        counted_at: Some(Timestamp::from_second(1_760_200_000).unwrap()),
+        at,
+        by: "ana".to_owned(),
+        why: "yearly count".to_owned(),
+    }
+}
+
+async fn change(stock: &impl StockAdmin, sku: &Sku, before: Option<i64>, after: i64) -> Changed {
+    let change = changed(sku, before, after, Timestamp::now());
+    stock.change_counter(&change).await.unwrap()
+}
+
+async fn a_change_of_a_counter_is_kept_beside_it_and_hides_from_its_other_readers(on: &impl On) {
+    let (stock, sku) = (on.shortfalls(), some_sku());
+    let start = Timestamp::now().as_second() * 1_000_000;
+    let at = |micros: i64| Timestamp::from_microsecond(start + micros).unwrap();
+    let moment = at(1);
+    for (before, after, at, expected) in [
+        (None, 5, moment, Changed::Now),
+        (Some(4), 9, at(2), Changed::Raced),
+        // The same microsecond has a row.
+        (Some(5), 9, moment, Changed::Raced),
+        (Some(5), 9, at(10), Changed::Now),
+    ] {
+        let change = changed(&sku, before, after, at);
+        assert_eq!(stock.change_counter(&change).await.unwrap(), expected);
+    }
+    let arrived = CounterChange {
+        kind: ChangeKind::Receive,
+        counted_at: None,
+        ..changed(&sku, Some(9), 7, at(1_500_000))
+    };
+    assert_eq!(stock.change_counter(&arrived).await.unwrap(), Changed::Now);
+    let second = |change: CounterChange| CounterChange {
+        at: Timestamp::from_second(change.at.as_second()).unwrap(),
+        ..change
+    };
+    let expected = [
+        arrived,
+        changed(&sku, Some(5), 9, moment),
+        changed(&sku, None, 5, moment),
+    ];
+    let expected = expected.map(second);
+    let kept = stock.counter_changes(&sku, 100).await.unwrap();
+    assert_eq!(kept, expected, "the newest first");
+    assert_eq!(stock.counter_changes(&sku, 2).await.unwrap(), expected[..2]);
+    assert_eq!(stock.counter_changes(&some_sku(), 2).await.unwrap(), []);
+
+    // Those who read counters and movements see one counter, and no movement.
+    assert_eq!(stock.movements(&sku, 100).await.unwrap(), []);
+    let counters = stock.counters(std::slice::from_ref(&sku)).await.unwrap();
+    assert_eq!(counters.into_values().collect::<Vec<_>>(), [7]);
+    let (counter, announced) = on.announcements().level(&sku).await.unwrap();
+    assert_eq!((counter.unwrap().on_hand, announced), (Some(7), None));
+    let all = all_counters(on).await;
+    let found: Vec<_> = all.iter().filter(|(known, _)| *known == sku).collect();
+    assert_eq!(found, [&(sku, Some(7))]);
+}
+
 async fn a_counter_changes_only_from_the_count_that_was_read(on: &impl On) {
     let (stock, sku) = (on.shortfalls(), some_sku());
-    assert_eq!(
-        stock.set_counter(&sku, Some(1), 5).await.unwrap(),
-        Changed::Raced
-    );
-    assert_eq!(
-        stock.set_counter(&sku, None, 5).await.unwrap(),
-        Changed::Now
-    );
-    assert_eq!(
-        stock.set_counter(&sku, None, 6).await.unwrap(),
-        Changed::Raced
-    );
-    assert_eq!(
-        stock.set_counter(&sku, Some(4), 6).await.unwrap(),
-        Changed::Raced
-    );
-    assert_eq!(
-        stock.set_counter(&sku, Some(5), -2).await.unwrap(),
-        Changed::Now
-    );
+    assert_eq!(change(stock, &sku, Some(1), 5).await, Changed::Raced);
+    assert_eq!(change(stock, &sku, None, 5).await, Changed::Now);
+    assert_eq!(change(stock, &sku, None, 6).await, Changed::Raced);
+    assert_eq!(change(stock, &sku, Some(4), 6).await, Changed::Raced);
+    assert_eq!(change(stock, &sku, Some(5), -2).await, Changed::Now);
     assert_eq!(on.stock_levels().on_hand(&sku).await, Some(-2));
 }
 
 async fn of_many_who_set_a_counter_one_does(on: &impl On) {
     let (stock, sku) = (on.shortfalls(), some_sku());
     on.stock_levels().put_counter(&sku, 3).await;
-    let all = (0..20).map(|n| stock.set_counter(&sku, Some(3), 10 + n));
+    let all = (0..20).map(|n| change(stock, &sku, Some(3), 10 + n));
     let all = join_all(all).await;
-    let done = all
-        .into_iter()
-        .filter(|changed| *changed == Ok(Changed::Now));
+    let done = all.into_iter().filter(|changed| *changed == Changed::Now);
     assert_eq!(done.count(), 1);
+    assert_eq!(stock.counter_changes(&sku, 100).await.unwrap().len(), 1);
 }
 
 /// All counters, by pages.

@@ -7,6 +7,7 @@ use domain::{
         admin::{MapTo, OrderPlace, OrderSearch, PlacedOn, PlacedPage, StockAdmin},
     },
     sale::{
+        counter_change::CounterChange,
         mapping::{MappingKey, MappingRow},
         order::Order,
         stock::Movement,
@@ -32,18 +33,30 @@ impl StockAdmin for World {
         .await
     }
 
-    async fn set_counter(
-        &self,
-        sku: &Sku,
-        seen: Option<i64>,
-        on_hand: i64,
-    ) -> Result<Changed, RetryableError> {
-        self.repeatable("stock_desk.set_counter", |kept| {
-            if kept.counters.get(sku).copied() != seen {
+    async fn change_counter(&self, change: &CounterChange) -> Result<Changed, RetryableError> {
+        self.repeatable("stock_desk.change_counter", |kept| {
+            let sku = &change.sku;
+            let key = (sku.clone(), change.at);
+            let is_kept = kept.counter_changes.contains_key(&key);
+            if kept.counters.get(sku).copied() != change.before || is_kept {
                 return Changed::Raced;
             }
-            kept.counters.insert(sku.clone(), on_hand);
+            kept.counters.insert(sku.clone(), change.after);
+            kept.counter_changes.insert(key, read_back(change));
             Changed::Now
+        })
+        .await
+    }
+
+    async fn counter_changes(
+        &self,
+        sku: &Sku,
+        most: usize,
+    ) -> Result<Vec<CounterChange>, RetryableError> {
+        self.look_up("stock_desk.counter_changes", |kept| {
+            let rows = kept.counter_changes.values().rev();
+            let of_sku = rows.filter(|change| change.sku == *sku);
+            of_sku.take(most).cloned().collect()
         })
         .await
     }

@@ -238,7 +238,7 @@ fn restocks(case: &Case<'_>, order: &Order, rows: &Snapshot) -> Vec<stock::Resto
         .filter_map(|level| level.moved.clone());
     let moved: Vec<Movement> = moved.collect();
     let back = goods_back(order, case.policy.restock, &moved);
-    stock::restocks(&rows.stock_levels, &back)
+    stock::restocks(&rows.stock_levels, &back, case.now)
 }
 
 /// The stock levels that a refund of this order needs.

@@ -3,6 +3,7 @@
 use crate::{
     ports::Changed,
     sale::{
+        counter_change::CounterChange,
         mapping::{Grant, MappingKey},
         order::Order,
         stock::Movement,
@@ -34,13 +35,18 @@ pub trait StockAdmin: Send + Sync {
         sku: &Sku,
         most: usize,
     ) -> impl Future<Output = Result<Vec<Movement>, RetryableError>> + Send;
-    /// Sets a counter if it is still as read; `None` for a SKU without a counter.
-    fn set_counter(
+    /// Sets a counter if it is still as before the change, and keeps the change beside it: both, or neither. A kept
+    /// change of the same SKU and microsecond refuses it too.
+    fn change_counter(
+        &self,
+        change: &CounterChange,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    /// The latest changes of a SKU's counter by hand, strongly consistent, newest first, `most` at most.
+    fn counter_changes(
         &self,
         sku: &Sku,
-        seen: Option<i64>,
-        on_hand: i64,
-    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<CounterChange>, RetryableError>> + Send;
     /// Replaces the mapping row of a product or a price.
     fn put_mapping(
         &self,

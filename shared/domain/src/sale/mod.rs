@@ -2,6 +2,7 @@
 
 pub mod amounts;
 pub mod columns;
+pub mod counter_change;
 pub mod delivery_failure;
 pub mod details;
 pub mod dispute;

@@ -89,6 +89,16 @@ pub struct Movement {
     pub deducted: i64,
     /// The number of restocked units, after refunds.
     pub restocked: i64,
+    /// The time of the last restock.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub restocked_at: Option<Timestamp>,
+    /// The number of restocked units before the last restock. Their times are not kept.
+    #[serde(default)]
+    pub restocked_earlier: i64,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub moved_at: Timestamp,
     /// True while the order waits for missing units.
@@ -135,6 +145,31 @@ impl Movement {
     pub fn short(&self) -> i64 {
         self.quantity - self.deducted
     }
+
+    /// The units that came back after a moment.
+    #[must_use]
+    pub fn back_since(&self, since: Timestamp) -> BackSince {
+        let last = self.restocked.saturating_sub(self.restocked_earlier);
+        match self.restocked_at {
+            Some(at) if at > since && self.moved_at > since => BackSince {
+                units: self.restocked,
+                unclear: 0,
+            },
+            Some(at) if at > since => BackSince {
+                units: last,
+                unclear: self.restocked_earlier,
+            },
+            Some(_) | None => BackSince::default(),
+        }
+    }
+}
+
+/// The units of a movement that came back after a moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BackSince {
+    pub units: i64,
+    /// Units of earlier restocks, which may have come back before or after the moment.
+    pub unclear: i64,
 }
 
 /// The effect of a line on stock.
@@ -214,11 +249,17 @@ pub struct Restock {
     pub seen: i64,
     /// The number of units to restock now, at least 1.
     pub pieces: i64,
+    /// The time that the movement keeps.
+    pub at: Timestamp,
 }
 
 /// Plans the restocks until `back` units of each SKU are back. Never deducts again.
 #[must_use]
-pub fn restocks(stock_levels: &[StockLevel], back: &BTreeMap<Sku, i64>) -> Vec<Restock> {
+pub fn restocks(
+    stock_levels: &[StockLevel],
+    back: &BTreeMap<Sku, i64>,
+    now: Timestamp,
+) -> Vec<Restock> {
     let moved = stock_levels
         .iter()
         .filter(|stock_level| stock_level.on_hand.is_some())
@@ -231,6 +272,7 @@ pub fn restocks(stock_levels: &[StockLevel], back: &BTreeMap<Sku, i64>) -> Vec<R
                 order_id: movement.order_id.clone(),
                 seen: movement.restocked,
                 pieces,
+                at: now,
             })
         })
         .collect()
@@ -324,6 +366,8 @@ pub(super) fn reserved(order_id: &OrderId, sku: &Sku, units: i64, now: Timestamp
         quantity: units,
         deducted: units,
         restocked: 0,
+        restocked_at: None,
+        restocked_earlier: 0,
         moved_at: now,
         is_open: false,
         is_reserved: true,
@@ -378,6 +422,8 @@ fn movement(order_id: &OrderId, sku: &Sku, quantity: i64, free: i64, now: Timest
         quantity,
         deducted: quantity.min(free),
         restocked: 0,
+        restocked_at: None,
+        restocked_earlier: 0,
         moved_at: now,
         is_open: quantity > free,
         is_reserved: false,
@@ -602,18 +648,41 @@ mod tests {
             is_open: false,
             is_reserved: false,
             restocked: 1,
+            restocked_at: Some(at(NOW)),
+            restocked_earlier: 0,
         };
         let stock_levels = [StockLevel {
             moved: Some(movement),
             ..stock_level("BRACE", 8)
         }];
         let pieces = |back| {
-            let planned = restocks(&stock_levels, &BTreeMap::from([(sku.clone(), back)]));
+            let back = BTreeMap::from([(sku.clone(), back)]);
+            let planned = restocks(&stock_levels, &back, at(NOW));
             planned
                 .iter()
                 .map(|planned| planned.pieces)
                 .collect::<Vec<_>>()
         };
         assert_eq!([pieces(0), pieces(1), pieces(2)], [vec![], vec![], vec![1]]);
+    }
+
+    #[test]
+    fn units_came_back_since_a_moment_by_the_time_of_the_last_restock() {
+        let moved = |moved_at, restocked, restocked_at: Option<i64>, restocked_earlier| Movement {
+            restocked,
+            restocked_at: restocked_at.map(at),
+            restocked_earlier,
+            ..movement(&order_id(), &sku("A"), 4, 4, at(moved_at))
+        };
+        for (movement, units, unclear) in [
+            (moved(90, 0, None, 0), 0, 0),
+            (moved(90, 3, Some(100), 1), 0, 0),
+            (moved(90, 3, Some(101), 0), 3, 0),
+            (moved(90, 3, Some(101), 1), 2, 1),
+            (moved(101, 3, Some(102), 1), 3, 0),
+        ] {
+            let back = movement.back_since(at(100));
+            assert_eq!((back.units, back.unclear), (units, unclear), "{movement:?}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The plan of a stock count: pure.
 //!
-//! A count is true at the moment of counting. Units that were sold since are subtracted, so that a shop may count while
-//! it is open. Restocked units have no time on their rows; they are shown and not added.
+//! A count is true at the moment of counting. Units that were sold since are subtracted and units that came back since are
+//! added, so that a shop may count while it is open. A movement has the time of its last restock only: units of earlier
+//! restocks, which may have been counted, are shown and not added.
 
 use domain::{sale::stock::Movement, values::ids::Sku};
 use jiff::Timestamp;
@@ -34,8 +35,10 @@ pub struct Change {
     pub counted: i64,
     /// Units that were deducted since the count.
     pub sold_since: i64,
-    /// Restocked units of orders since the count.
+    /// Units that came back since the count, of any order.
     pub restocked_since: i64,
+    /// Units that may have come back since the count or before it. They are not added.
+    pub restocked_unclear: i64,
     /// Paid units that are still missing, of any order. The counted units may cover them.
     pub short: i64,
     /// The counter to write.
@@ -59,26 +62,26 @@ pub fn change(
     current: Option<i64>,
     movements: &[Movement],
 ) -> Change {
-    let since = || movements.iter().filter(|moved| moved.moved_at > counted_at);
-    let sold_since = match mode {
-        Mode::Set => since().map(|moved| moved.deducted).sum(),
-        Mode::Add => 0,
+    let since = movements.iter().filter(|moved| moved.moved_at > counted_at);
+    let back = movements.iter().map(|moved| moved.back_since(counted_at));
+    let (base, sold_since, back) = match mode {
+        Mode::Set => (0, since.map(|moved| moved.deducted).sum(), back.collect()),
+        Mode::Add => (current.unwrap_or_default(), 0, Vec::new()),
     };
-    let base = match mode {
-        Mode::Set => 0,
-        Mode::Add => current.unwrap_or_default(),
-    };
+    let restocked_since = back.iter().map(|back| back.units).sum();
     Change {
         row: counted.row,
         sku: counted.sku.clone(),
         current,
         counted: counted.units,
         sold_since,
-        restocked_since: since().map(|moved| moved.restocked).sum(),
+        restocked_since,
+        restocked_unclear: back.iter().map(|back| back.unclear).sum(),
         short: movements.iter().map(Movement::short).sum(),
         new: base
             .saturating_add(counted.units)
-            .saturating_sub(sold_since),
+            .saturating_sub(sold_since)
+            .saturating_add(restocked_since),
     }
 }
 
@@ -151,6 +154,8 @@ mod tests {
             quantity,
             deducted,
             restocked,
+            restocked_at: (restocked > 0).then(|| Timestamp::from_second(second + 5).unwrap()),
+            restocked_earlier: 0,
             moved_at: Timestamp::from_second(second).unwrap(),
             is_open: quantity > deducted,
             is_reserved: false,
@@ -165,15 +170,35 @@ mod tests {
     }
 
     #[test]
-    fn a_count_loses_what_was_sold_since() {
+    fn a_count_loses_what_was_sold_since_and_gains_what_came_back() {
         let change = planned(Mode::Set, Some(4));
         assert_eq!(
             (change.sold_since, change.restocked_since, change.short),
             (3, 1, 2)
         );
-        assert_eq!((change.new, change.is_none()), (6, false));
-        assert!(planned(Mode::Set, Some(6)).is_none());
-        assert_eq!(planned(Mode::Set, None).new, 6);
+        assert_eq!((change.new, change.is_none()), (7, false));
+        assert!(planned(Mode::Set, Some(7)).is_none());
+        assert_eq!(planned(Mode::Set, None).new, 7);
+    }
+
+    #[test]
+    fn units_of_an_earlier_sale_are_back_by_the_time_of_their_restock() {
+        let counted = row(2, "GEL", "9").unwrap();
+        let at = Timestamp::from_second(100).unwrap();
+        let parts = Movement {
+            restocked_earlier: 1,
+            ..moved(97, 4, 3, 4)
+        };
+        // Back at 95 and 102; at 102 in its second part.
+        for (movement, since, unclear, new) in [
+            (moved(90, 4, 3, 4), 0, 0, 9),
+            (moved(97, 4, 3, 4), 3, 0, 12),
+            (parts, 2, 1, 11),
+        ] {
+            let change = change(&counted, Mode::Set, at, Some(9), &[movement]);
+            let found = (change.restocked_since, change.restocked_unclear, change.new);
+            assert_eq!(found, (since, unclear, new));
+        }
     }
 
     #[test]

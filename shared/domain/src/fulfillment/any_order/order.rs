@@ -463,6 +463,10 @@ fn bare(shop: &Shop) -> Tables {
             .values_mut()
             .for_each(|refund| refund.facts.stamp.at = at(0));
     }
+    for movement in tables.movements.values_mut() {
+        // The units come back in the parts in which their refunds arrive.
+        movement.restocked_earlier = 0;
+    }
     for row in tables.resources.values_mut() {
         *row = timeless(row);
     }

@@ -219,6 +219,8 @@ fn a_movement_that_is_written_already_is_not_written_again() {
         quantity: 2,
         deducted: 1,
         restocked: 0,
+        restocked_at: None,
+        restocked_earlier: 0,
         is_open: true,
         is_reserved: false,
         moved_at: at(NOW - 60),
