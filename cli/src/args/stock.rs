@@ -37,7 +37,7 @@ pub enum StockCommand {
     Import {
         /// The file, or - for stdin; its columns are `sku` and `on_hand`
         file: String,
-        /// When the units were counted; sales since then are subtracted
+        /// When the units were counted; sales since then are subtracted, restocks are added
         #[arg(long, value_name = "TIME")]
         counted_at: Option<String>,
         #[arg(long, value_enum, default_value = "set")]
