@@ -6,21 +6,21 @@ mod rules;
 pub(crate) use rules::{api_key, check_key, name, print, webhook_secrets};
 
 use super::{
-    status::{DELIVERED, last},
+    status::{DELIVERED, last_of},
     write::{confirmed, note},
 };
 use crate::{
     Context,
     answers::{SecretPrint, SecretPut, Secrets},
     args::{SecretKind, SecretsCommand, WriteArgs},
-    backend::{Backend, SecretText},
+    backend::{Backend, LogLine, SecretText},
     danger::Danger,
     error::{Error, Exit},
     output::Answer,
     time,
 };
 use rules::{check_webhook, cleaned};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 pub(super) async fn run<B: Backend>(
@@ -196,31 +196,52 @@ async fn rotate<B: Backend>(
     put_webhooks(on, provider, &secrets, "stands beside", args).await
 }
 
-/// Removes all secrets but the newest. The log of intake names the secret that verified each delivery.
+/// True if the newest secret verified the last delivery of the provider within a day; intake's log names the secret.
+/// Intake tries the secrets in their order, so a delivery with both signatures counts for the old one. Deliveries of
+/// `till` itself prove nothing about the provider.
+pub(super) async fn is_verified_by_the_new<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &str,
+    stored: &[String],
+) -> Result<bool, Error> {
+    let theirs = |line: &LogLine| {
+        let field = |name: &str| line.fields.get(name).and_then(Value::as_str);
+        let is_ours = field("event_id").is_some_and(|id| id.contains("_till"));
+        field("provider") == Some(provider) && !is_ours
+    };
+    let line = last_of(on, "intake", &DELIVERED, theirs).await?;
+    let key = line.and_then(|line| line.fields.get("key")?.as_u64());
+    Ok(key.is_some_and(|key| key + 1 >= stored.len() as u64))
+}
+
+/// Removes all secrets but the newest, once that one verified a delivery.
 async fn finish<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     anyway: bool,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let mut secrets = webhooks(on, provider).await?;
-    let Some(newest) = secrets.pop().filter(|_| !secrets.is_empty()) else {
+    let secrets = webhooks(on, provider).await?;
+    let [_, .., newest] = &secrets[..] else {
         return Err(Error::usage("no rotation is in progress"));
     };
-    let last = last(on, "intake", &DELIVERED).await?;
-    let key = last
-        .as_ref()
-        .and_then(|line| line.fields.get("key")?.as_u64());
-    if key.is_some_and(|key| key < secrets.len() as u64) && !anyway {
+    if !anyway && !is_verified_by_the_new(on, provider, &secrets).await? {
         return Err(Error::new(
             Exit::Failed,
-            "the newest delivery was signed by the old secret",
+            format!("no delivery of {provider} was verified by the new secret alone within a day"),
         )
         .cured_by(
             "Roll the secret at the provider, wait for a delivery, and repeat; or add --anyway",
         ));
     }
-    put_webhooks(on, provider, &[newest], "ends the rotation of", args).await
+    put_webhooks(
+        on,
+        provider,
+        std::slice::from_ref(newest),
+        "ends the rotation of",
+        args,
+    )
+    .await
 }
 
 /// Writes a document after a confirmation.

@@ -16,8 +16,9 @@ use operator::list::{self, Overview};
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// The outcomes of intake that prove a delivery.
-pub(crate) const DELIVERED: [&str; 3] = ["accepted", "duplicate", "not_needed"];
+/// The outcomes of intake after a signature that verified.
+pub(crate) const DELIVERED: [&str; 5] =
+    ["accepted", "duplicate", "not_needed", "unhandled", "parked"];
 
 /// The most rows of each kind.
 const MOST: usize = 100;

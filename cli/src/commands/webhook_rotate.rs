@@ -1,11 +1,10 @@
 //! `till webhooks rotate`: replaces the signing secret of an endpoint, with both secrets accepted meanwhile.
 //!
 //! The stored list is the progress. One secret: the rotation begins. Two: it waits for a delivery that the new one
-//! verified alone, and then removes the old one. So a stopped run goes on where it ended.
+//! verified alone, and then removes the old one. A stopped run thus goes on where it ended.
 
 use super::{
     secrets,
-    status::last_of,
     webhooks::{self, ROUTE_OF_FLINT},
     write::{confirmed, note},
 };
@@ -13,13 +12,12 @@ use crate::{
     Context,
     answers::WebhookRotate,
     args::WriteArgs,
-    backend::{ApiRequest, Backend, LogLine},
+    backend::{ApiRequest, Backend},
     danger::Danger,
     error::{Error, Exit},
     output::Answer,
     style::wrapped,
 };
-use serde_json::Value;
 
 /// The arguments of the command.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +61,9 @@ pub(super) async fn rotate<B: Backend>(
             return Err(Error::not_found("no signing secret is stored").cured_by("till setup"));
         }
         1 => Step::Begin,
-        _ if wanted.anyway || is_verified_by_the_new(on, wanted.provider, &stored).await? => {
+        _ if wanted.anyway
+            || secrets::is_verified_by_the_new(on, wanted.provider, &stored).await? =>
+        {
             Step::Finish
         }
         _ => Step::Wait,
@@ -109,24 +109,6 @@ fn plan(provider: &str, step: Step, stored: &[String]) -> String {
             format!("Removes {old}. From then on deliveries must be signed by {new}.")
         }
     }
-}
-
-/// True if the newest secret verified one of the last deliveries. Intake tries the secrets in their order, so a delivery
-/// with both signatures counts for the old one. Deliveries of `till` itself prove nothing about the provider.
-async fn is_verified_by_the_new<B: Backend>(
-    on: &Context<'_, B>,
-    provider: &str,
-    stored: &[String],
-) -> Result<bool, Error> {
-    const KEPT: [&str; 5] = ["accepted", "duplicate", "not_needed", "unhandled", "parked"];
-    let theirs = |line: &LogLine| {
-        let field = |name: &str| line.fields.get(name).and_then(Value::as_str);
-        let is_ours = field("event_id").is_some_and(|id| id.contains("_till"));
-        field("provider") == Some(provider) && !is_ours
-    };
-    let line = last_of(on, "intake", &KEPT, theirs).await?;
-    let key = line.and_then(|line| line.fields.get("key")?.as_u64());
-    Ok(key.is_some_and(|key| key + 1 >= stored.len() as u64))
 }
 
 /// Stores the new secret beside the old one.

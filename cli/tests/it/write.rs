@@ -474,15 +474,26 @@ async fn secrets_are_replaced_and_rotated_and_never_shown() {
     assert_eq!(both.matches("whsec_").count(), 2);
     assert_eq!(desk.till_at(&typing(NEW), &rotate).await.exit, Exit::Usage);
     let finish = [&["secrets", "rotate", "--finish"], &flags[..]].concat();
-    let signed_by = |key: u64| {
+    let signed_by = |key: u64, provider: &str, id: &str| {
         let at = desk.bundle.world.now();
-        let fields = json!({"function": "intake", "outcome": "accepted", "key": key});
+        let fields = json!({
+            "function": "intake", "outcome": "accepted", "key": key, "provider": provider, "event_id": id,
+        });
         desk.services().log = vec![LogLine { at, fields }];
     };
-    signed_by(0);
+    // No evidence: no delivery, one by the old secret, one of the other provider, and one of till itself.
     let early = desk.till(&finish).await;
     assert_eq!(early.exit, Exit::Failed, "{}", early.text);
-    signed_by(1);
+    for (key, provider, id) in [
+        (0, "flex", "fevt_1"),
+        (1, "flint", "whev_1"),
+        (1, "flex", "fevt_tilltest1"),
+    ] {
+        signed_by(key, provider, id);
+        let early = desk.till(&finish).await;
+        assert_eq!(early.exit, Exit::Failed, "{id}: {}", early.text);
+    }
+    signed_by(1, "flex", "fevt_1");
     let finished = desk.till(&finish).await;
     assert_eq!(finished.exit, Exit::Done, "{}", finished.text);
     assert_eq!(
