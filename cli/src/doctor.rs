@@ -256,7 +256,7 @@ pub async fn doctor<B: Backend>(on: &Context<'_, B>, args: &DoctorArgs) -> Resul
     };
     let mut text = text(&lines, on.terminal.width());
     for fixed in &fixed {
-        let sign = if fixed.done { "fixed" } else { "not fixed" };
+        let sign = if fixed.done { "done" } else { "not done" };
         let line = format!("{sign:11}{:22}{}", fixed.id, fixed.text);
         text += &(labeled("", 0, &line, on.terminal.width()) + "\n");
     }

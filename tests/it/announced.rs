@@ -8,7 +8,8 @@ mod stories;
 use crate::documents::{assert_printed, root};
 use boon::{Compiler, Draft, Schemas};
 use domain::announcement::Kind;
-use schemas::{schema, strict};
+use kit::schema::strict;
+use schemas::schema;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::{

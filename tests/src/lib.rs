@@ -15,6 +15,7 @@ pub mod life;
 pub mod play;
 pub mod prelude;
 pub mod reconciling;
+pub mod schema;
 pub mod ses;
 pub mod shop;
 pub mod shorthand;

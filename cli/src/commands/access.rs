@@ -40,24 +40,7 @@ pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
         .iter()
         .map(|row| view::access(row, on.now))
         .collect();
-    let subscriptions: Vec<_> = rows
-        .subscriptions
-        .iter()
-        .map(|row| view::SubscriptionView {
-            subscription_id: row.subscription_id.to_string(),
-            status: row
-                .snapshot
-                .as_ref()
-                .map(|facts| facts.value.status.to_string()),
-            paid_through: row.paid_through,
-            ended_at: row.ended_at,
-            products: row
-                .current_products()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        })
-        .collect();
+    let subscriptions: Vec<_> = rows.subscriptions.iter().map(view::subscription).collect();
     let data = Access {
         customer_id: customer,
         access: entitlements,

@@ -41,7 +41,7 @@ pub(super) async fn setup<B: Backend>(
         let plan = wrapped(&plan, on.terminal.width(), 0);
         danger::confirm(on, Danger::Irreversible, args.write.yes, &plan)?;
     }
-    let mut steps = vec![checked(on, "Stack", "stack").await?];
+    let mut steps = vec![checked(on, "Stack", &["stack".to_owned()]).await?];
     for provider in on.stack.providers() {
         steps.push(api_key(on, provider, &args.write).await?);
         steps.push(webhook(on, provider, &args.write).await?);
@@ -64,45 +64,34 @@ pub(super) async fn setup<B: Backend>(
         });
     }
     if !args.write.dry_run {
-        steps.push(checked(on, "Check", "").await?);
+        steps.push(checked(on, "Check", &[]).await?);
     }
     answer(on, &steps)
 }
 
-/// The checks of a group as one step. Warnings do not stop a setup.
+/// The checks of a group as one step.
 async fn checked<B: Backend>(
     on: &Context<'_, B>,
     name: &str,
-    group: &str,
+    group: &[String],
 ) -> Result<SetupStep, Error> {
-    let wanted = if group.is_empty() {
-        Vec::new()
-    } else {
-        vec![group.to_owned()]
-    };
-    let lines = doctor::report(on, &wanted, false).await?;
-    let failed: Vec<&Line> = lines
-        .iter()
-        .filter(|line| line.status == Status::Fail)
-        .collect();
-    let good = lines
-        .iter()
-        .filter(|line| line.status == Status::Ok)
-        .count();
-    Ok(match failed.first() {
-        None => step(
-            name,
-            true,
-            format!("{good} of {} checks are ok", lines.len()),
-            "",
-        ),
-        Some(line) => step(
-            name,
-            false,
-            format!("{}: {}", line.id, line.says),
-            line.cure.clone(),
-        ),
-    })
+    Ok(of_checks(name, &doctor::report(on, group, false).await?))
+}
+
+/// Findings as one step. Warnings do not stop a setup.
+fn of_checks(name: &str, lines: &[Line]) -> SetupStep {
+    let failed = lines.iter().find(|line| line.status == Status::Fail);
+    let good = lines.iter().filter(|line| line.status == Status::Ok);
+    match failed {
+        None => {
+            let text = format!("{} of {} checks are ok", good.count(), lines.len());
+            step(name, true, text, "")
+        }
+        Some(line) => {
+            let text = format!("{}: {}", line.id, line.says);
+            step(name, false, text, line.cure.clone())
+        }
+    }
 }
 
 async fn api_key<B: Backend>(
@@ -150,11 +139,11 @@ const LINK_SECONDS: u64 = 2;
 
 /// The sender of the receipts: verified already, or by a link that SES mails to it.
 async fn sender<B: Backend>(on: &Context<'_, B>, write: &WriteArgs) -> Result<SetupStep, Error> {
-    let found = checked(on, "Sender", "mail").await?;
-    let is_open = doctor::report(on, &["mail.sender".to_owned()], false)
-        .await?
-        .iter()
-        .any(|line| line.id == "mail.sender" && line.status == Status::Fail);
+    let group = ["mail".to_owned()];
+    let lines = doctor::report(on, &group, false).await?;
+    let found = of_checks("Sender", &lines);
+    let mut failed = lines.iter().filter(|line| line.status == Status::Fail);
+    let is_open = failed.any(|line| line.id == "mail.sender");
     let Some(address) = on.stack.parameter("ReceiptSender").filter(|_| is_open) else {
         return Ok(found);
     };
@@ -173,7 +162,7 @@ async fn sender<B: Backend>(on: &Context<'_, B>, write: &WriteArgs) -> Result<Se
     for _ in 0..LINK_LOOKS {
         if on.backend.platform().is_verified(address).await? == Some(true) {
             on.terminal.progress(None);
-            return checked(on, "Sender", "mail").await;
+            return checked(on, "Sender", &group).await;
         }
         if on.terminal.is_interrupted() {
             break;

@@ -15,7 +15,8 @@ use domain::{
     values::money::{Currency, Money},
 };
 use jiff::Timestamp;
-use parts::{customer, disputes, line, mail, money, payments, refunds, subscription};
+pub(crate) use parts::subscription;
+use parts::{customer, disputes, line, mail, money, payments, refunds};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -223,7 +224,7 @@ pub fn view(known: Known<'_>, reveal: bool, now: Timestamp) -> OrderView {
             .iter()
             .map(|row| access(row, now))
             .collect(),
-        subscription: subscription(rows),
+        subscription: rows.subscription.as_ref().map(subscription),
         open_items: attention::items(known, now),
         timeline: timeline::timeline(known),
     }

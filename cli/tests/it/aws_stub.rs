@@ -1,5 +1,5 @@
-//! The few endpoints of AWS that the tests of the real program need, on one port of this machine: a stack, its events, a
-//! queue, a secret and a suppression list. A row is written only under its condition.
+//! The few endpoints of AWS that the tests of the real program need, on one port of this machine. They hold a stack, its
+//! events, a queue, a secret and a suppression list. A row is written only under its condition.
 
 use axum::{
     Router,

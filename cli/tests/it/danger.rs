@@ -4,14 +4,6 @@ use crate::{desk::FakeTerminal, read::busy};
 use kit::prelude::*;
 use till::error::Exit;
 
-fn answering(answers: &[&str]) -> FakeTerminal {
-    FakeTerminal {
-        interactive: true,
-        answers: std::sync::Mutex::new(answers.iter().map(|answer| (*answer).to_owned()).collect()),
-        ..FakeTerminal::default()
-    }
-}
-
 const DROP: [&str; 5] = ["event", "drop", "fevt_9", "--why", "a double"];
 
 #[tokio::test]
@@ -43,7 +35,7 @@ async fn without_a_terminal_nothing_happens_and_the_error_names_the_flags() {
 #[tokio::test]
 async fn at_a_terminal_the_plan_is_shown_and_the_name_is_typed() {
     let desk = busy().await;
-    let no = answering(&["yes"]);
+    let no = FakeTerminal::typing(&["yes"]);
     assert_eq!(desk.till_at(&no, &DROP).await.exit, Exit::Unconfirmed);
     assert_eq!(desk.bundle.state("fevt_9"), Parked);
     let said = no.said.lock().unwrap().join("\n");
@@ -51,7 +43,7 @@ async fn at_a_terminal_the_plan_is_shown_and_the_name_is_typed() {
         said.contains("Would drop 1 event") && said.contains("By ana: a double"),
         "{said}"
     );
-    let typed = answering(&["flex-live"]);
+    let typed = FakeTerminal::typing(&["flex-live"]);
     assert_eq!(desk.till_at(&typed, &DROP).await.exit, Exit::Done);
     assert_eq!(desk.bundle.state("fevt_9"), EventState::Dropped);
     let note = desk.bundle.event("fevt_9").notes;
@@ -79,7 +71,9 @@ async fn a_test_stack_asks_for_less() {
         "the customer notices it"
     );
     assert_eq!(
-        desk.till_at(&answering(&["y"]), &resend).await.exit,
+        desk.till_at(&FakeTerminal::typing(&["y"]), &resend)
+            .await
+            .exit,
         Exit::Done
     );
 }
@@ -101,7 +95,7 @@ async fn a_write_needs_a_reason_without_personal_data() {
         assert!(!ended.text.contains("pat@example.com"));
     }
     assert_eq!(desk.bundle.state("fevt_9"), Parked);
-    let asked = answering(&["the sale is complete", "y"]);
+    let asked = FakeTerminal::typing(&["the sale is complete", "y"]);
     assert_eq!(
         desk.till_at(&asked, &["event", "release", "fevt_9"])
             .await

@@ -122,7 +122,7 @@ async fn every_reading_command_answers_about_the_deployed_stack() {
 }
 
 #[test]
-#[ignore = "needs a stack of its own: make encrypted"]
+#[ignore = "needs a stack without other work: make encrypted"]
 fn the_stack_is_found_by_its_name_through_cloudformation() {
     let mut command = program();
     for (name, value) in [

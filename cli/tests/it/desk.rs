@@ -241,6 +241,17 @@ pub struct FakeTerminal {
     pub looks: AtomicUsize,
 }
 
+impl FakeTerminal {
+    /// A person who gives these answers.
+    pub fn typing(answers: &[&str]) -> Self {
+        Self {
+            interactive: true,
+            answers: Mutex::new(answers.iter().map(|answer| (*answer).to_owned()).collect()),
+            ..Self::default()
+        }
+    }
+}
+
 impl Terminal for FakeTerminal {
     fn is_interactive(&self) -> bool {
         self.interactive

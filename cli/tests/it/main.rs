@@ -15,6 +15,7 @@ mod danger;
 mod deployed;
 mod desk;
 mod develop;
+mod doctor;
 mod go_live;
 mod operations;
 mod order;

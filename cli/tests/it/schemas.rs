@@ -2,7 +2,7 @@
 //! `desk.rs`. `UPDATE_DOCUMENTS=1` writes `docs/schemas/till`.
 
 use boon::{Compiler, Draft, SchemaIndex, Schemas};
-use kit::prelude::*;
+use kit::{prelude::*, schema::strict};
 use std::{collections::HashMap, fs, path::PathBuf, sync::OnceLock};
 use till::answers::{Published, published};
 
@@ -23,24 +23,6 @@ fn file(name: &str) -> String {
 
 fn printed(schema: &Value) -> String {
     format!("{schema:#}\n")
-}
-
-/// The schema that allows no member without a description in it.
-fn strict(mut schema: Value) -> Value {
-    fn close(schema: &mut Value) {
-        match schema {
-            Value::Object(members) => {
-                if members.get("properties").is_some_and(Value::is_object) {
-                    members.insert("additionalProperties".to_owned(), json!(false));
-                }
-                members.values_mut().for_each(close);
-            }
-            Value::Array(parts) => parts.iter_mut().for_each(close),
-            _ => {}
-        }
-    }
-    close(&mut schema);
-    schema
 }
 
 /// The compiled schemas, as published and strict.

@@ -9,6 +9,7 @@ use crate::{
     order::gather::{Rows, sku},
 };
 use domain::{
+    access::subscription::Subscription,
     receipt::Receipt,
     sale::{order::OrderLine, stock::StockLevel},
 };
@@ -138,20 +139,14 @@ pub(super) fn mail(receipt: &Receipt) -> MailView {
     }
 }
 
-pub(super) fn subscription(rows: &Rows) -> Option<SubscriptionView> {
-    let row = rows.subscription.as_ref()?;
-    Some(SubscriptionView {
+pub(crate) fn subscription(row: &Subscription) -> SubscriptionView {
+    let facts = row.snapshot.as_ref();
+    let products = row.current_products();
+    SubscriptionView {
         subscription_id: row.subscription_id.to_string(),
-        status: row
-            .snapshot
-            .as_ref()
-            .map(|facts| facts.value.status.to_string()),
+        status: facts.map(|facts| facts.value.status.to_string()),
         paid_through: row.paid_through,
         ended_at: row.ended_at,
-        products: row
-            .current_products()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    })
+        products: products.iter().map(ToString::to_string).collect(),
+    }
 }

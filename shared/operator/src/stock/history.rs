@@ -1,6 +1,5 @@
 //! The history of one SKU: sales, restocks and changes by hand in one order of time.
 
-use super::MOST_MOVEMENTS;
 use domain::{
     ports::admin::StockAdmin,
     sale::{counter_change::CounterChange, stock::Movement},
@@ -36,7 +35,7 @@ impl Entry {
 
 /// The history of a SKU, oldest first.
 pub async fn history(stock: &impl StockAdmin, sku: &Sku) -> Result<Vec<Entry>, RetryableError> {
-    let movements = stock.movements(sku, MOST_MOVEMENTS).await?;
+    let movements = super::movements(stock, sku).await?;
     let changes = stock.counter_changes(sku, MOST_CHANGES).await?;
     Ok(merged(movements, changes))
 }
