@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     log::start();
-    let config = Config::load(&client::config().await)?;
+    let config = Config::load(&client::config())?;
     let announcer = Announcer {
         store: config.store,
         bus: config.bus,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
-    let Config { store, rules } = Config::load(&client::config().await)?;
+    let Config { store, rules } = Config::load(&client::config())?;
     let feedback = Feedback {
         store: store.clone(),
         clock: Arc::new(SystemClock),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
-    let config = Config::load(&client::config_beside(&["dynamodb", "sqs"]).await).await?;
+    let config = Config::load(&client::config_beside(&["dynamodb", "sqs"])).await?;
     let (store, rules) = (config.store, config.rules);
     let fulfillment = Fulfillment {
         store: store.clone(),

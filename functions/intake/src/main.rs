@@ -11,7 +11,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(8);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     log::start();
-    let config = Config::load(&client::config_beside(&["dynamodb", "sqs"]).await).await?;
+    let config = Config::load(&client::config_beside(&["dynamodb", "sqs"])).await?;
     let intake = &Intake {
         store: config.store,
         providers: config.providers,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
-    let config = Config::load(&client::config().await)?;
+    let config = Config::load(&client::config())?;
     let (store, rules) = (config.store, config.rules);
     let receipts = Receipts {
         store: store.clone(),

@@ -15,7 +15,7 @@ const SECOND_LOOK: Duration = Duration::from_secs(20);
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
-    let config = Config::load(&client::config().await).await?;
+    let config = Config::load(&client::config()).await?;
     let reconcile = Reconcile {
         store: config.store,
         providers: config.providers,

@@ -9,7 +9,7 @@ use sweep::{Limits, Sweep, config::Config};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
-    let config = Config::load(&client::config().await)?;
+    let config = Config::load(&client::config())?;
     let sweep = Sweep {
         store: config.store,
         dead_letters: config.dead_letters,

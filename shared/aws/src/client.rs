@@ -2,10 +2,10 @@
 
 pub use aws_config::SdkConfig;
 use aws_config::{
-    BehaviorVersion, ConfigLoader, environment::EnvironmentVariableCredentialsProvider,
+    BehaviorVersion, ConfigLoader, Region, environment::EnvironmentVariableCredentialsProvider,
     retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_sdk_dynamodb::config::ConfigBag;
+use aws_sdk_dynamodb::config::{ConfigBag, SharedCredentialsProvider};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -23,38 +23,71 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::body::SdkBody;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use std::{sync::Once, time::Duration};
 
-/// Loads the configuration from the environment that Lambda gives (`AWS_ENDPOINT_URL` counts too).
-pub async fn config() -> SdkConfig {
-    config_beside(&[]).await
+/// The configuration of a function, from the variables that Lambda sets. `AWS_ENDPOINT_URL` and, for one service,
+/// `AWS_ENDPOINT_URL_SQS` and its like count too.
+#[must_use]
+pub fn config() -> SdkConfig {
+    config_beside(&[])
 }
 
 /// The configuration of a function that reads a secret while it starts. Beside that first request, connections to these
 /// services are opened, named as in their addresses. A start has more processor time than an event.
 ///
-/// Lambda gives the credentials as variables. The SDK's own search for them makes a client of STS.
-pub async fn config_beside(services: &[&str]) -> SdkConfig {
-    let credentials = EnvironmentVariableCredentialsProvider::new();
-    let addresses = addresses(services, |name| std::env::var(name).ok());
-    loader_beside(addresses)
-        .credentials_provider(credentials)
-        .load()
-        .await
+/// The SDK's own loader would also search files, containers and STS for credentials, and link what it needs for that.
+#[must_use]
+pub fn config_beside(services: &[&str]) -> SdkConfig {
+    let region = variable("AWS_REGION").map(Region::new);
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(region)
+        .credentials_provider(SharedCredentialsProvider::new(
+            EnvironmentVariableCredentialsProvider::new(),
+        ))
+        .service_config(Variables)
+        .http_client(http_client(addresses(services, variable)))
+        .timeout_config(timeouts())
+        .retry_config(retries())
+        .build()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Each service's own settings. The SDK asks for the address alone.
+#[derive(Debug)]
+struct Variables;
+
+impl LoadServiceConfig for Variables {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        setting(key.env(), key.service_id(), variable)
+    }
+}
+
+/// The setting of a service, else of all. The variable has the service's id in capitals, with `_` for a space
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>).
+fn setting(name: &str, service: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let service = service.replace([' ', '-'], "_").to_uppercase();
+    variable(&format!("{name}_{service}")).or_else(|| variable(name))
 }
 
 /// Where the SDK will call these services. None if all services have one address.
 fn addresses(services: &[&str], variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let all = variable(ADDRESS);
     let address = |service: &&str| {
-        let own = variable(&format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()));
-        let is_elsewhere = variable("AWS_ENDPOINT_URL").is_some();
-        own.or_else(|| {
-            let region = variable("AWS_REGION").filter(|_| !is_elsewhere)?;
+        let address = setting(ADDRESS, service, &variable).or_else(|| {
+            let region = variable("AWS_REGION")?;
             Some(format!("https://{service}.{region}.amazonaws.com"))
-        })
+        })?;
+        (all.as_ref() != Some(&address)).then_some(address)
     };
     services.iter().filter_map(address).collect()
 }
+
+const ADDRESS: &str = "AWS_ENDPOINT_URL";
 
 const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
@@ -119,30 +152,35 @@ pub(crate) fn without_kept_connections() -> SharedHttpClient {
         .build_https()
 }
 
-/// The configuration that all clients share, in a function or elsewhere.
-///
-/// The time limits turn an outage into an answer before the process is killed. Intake has 10 s in all.
+/// The SDK's loader with the limits and the HTTP client of the functions, for a program that runs elsewhere.
 #[must_use]
 pub fn loader() -> ConfigLoader {
-    loader_beside(Vec::new())
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client(Vec::new()))
+        .timeout_config(timeouts())
+        .retry_config(retries())
 }
 
-fn loader_beside(addresses: Vec<String>) -> ConfigLoader {
-    let http = SharedHttpClient::new(Shared {
+fn http_client(addresses: Vec<String>) -> SharedHttpClient {
+    SharedHttpClient::new(Shared {
         client: Builder::new().tls_provider(TLS).build_https(),
         is_parsed: Once::new(),
         addresses,
         are_open: Once::new(),
-    });
-    let timeouts = TimeoutConfig::builder()
+    })
+}
+
+/// They turn an outage into an answer before the process is killed. Intake has 10 s in all.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_secs(3))
         .operation_timeout(Duration::from_secs(7))
-        .build();
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
-        .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(3)
 }
 
 #[cfg(test)]
@@ -171,5 +209,8 @@ mod tests {
         let own = ("AWS_ENDPOINT_URL_SQS", "http://own");
         assert_eq!(at(&[region, own]), [on_aws[0], "http://own"]);
         assert!(at(&[]).is_empty());
+        let of_secrets =
+            |name: &str| (name == "AWS_ENDPOINT_URL_SECRETS_MANAGER").then(String::new);
+        assert!(setting(ADDRESS, "Secrets Manager", of_secrets).is_some());
     }
 }

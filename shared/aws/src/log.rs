@@ -6,23 +6,26 @@ use std::{
 };
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter,
+    filter::Targets,
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::{Format, Json, JsonFields, Writer},
     },
+    layer::SubscriberExt,
     registry::LookupSpan,
+    util::SubscriberInitExt,
 };
 
-/// Our crates, which a finer level may apply to. Debug lines of libraries hold whole requests: bodies, mails, tokens.
-const OURS: [&str; 7] = [
-    "intake",
-    "fulfillment",
-    "receipts",
-    "sweep",
-    "reconcile",
+/// Our crates that log, as the beginnings of their lines' targets. `aws::` is not the SDK's `aws_…`.
+const OURS: [&str; 8] = [
+    "announcements",
+    "aws::",
     "feedback",
-    "flex",
+    "fulfillment",
+    "intake",
+    "receipts",
+    "reconcile",
+    "sweep",
 ];
 
 /// Starts logging at the level that `RUST_LOG` names (`info` without it), and logs a panic as one line.
@@ -33,10 +36,12 @@ pub fn start() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(LevelFilter::INFO);
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(Lines::of(&env::var("FUNCTION").unwrap_or_default()))
-        .with_env_filter(filter(level))
+        .event_format(Lines::of(&env::var("FUNCTION").unwrap_or_default()));
+    tracing_subscriber::registry()
+        .with(filter(level))
+        .with(lines)
         .init();
     panic::set_hook(Box::new(panicked));
 }
@@ -92,37 +97,42 @@ pub fn panicked(panic: &PanicHookInfo<'_>) {
     tracing::error!(outcome = "panic", place, "a fault of ours");
 }
 
-/// Our crates at that level, and all others at `info` at most.
-fn filter(level: LevelFilter) -> EnvFilter {
-    let others = level.min(LevelFilter::INFO);
-    let ours = OURS.iter().map(|name| format!("{name}={level}"));
-    EnvFilter::new(
-        std::iter::once(others.to_string())
-            .chain(ours)
-            .collect::<Vec<_>>()
-            .join(","),
-    )
+/// Our crates at that level, and libraries at `warn` at most: their debug lines hold whole requests (bodies, mails,
+/// tokens), and the SDK's spans at `info` would take a part of the time of each call.
+fn filter(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_targets(OURS.map(|name| (name, level)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing::Level;
 
     #[test]
     fn a_finer_level_is_for_our_own_lines_only() {
-        let directives = |level| {
-            let mut directives: Vec<_> = filter(level)
-                .to_string()
-                .split(',')
-                .map(str::to_owned)
-                .collect();
-            directives.sort();
-            directives
-        };
-        let mut finest: Vec<_> = OURS.iter().map(|name| format!("{name}=trace")).collect();
-        finest.push("info".to_owned());
-        finest.sort();
-        assert_eq!(directives(LevelFilter::TRACE), finest);
-        assert!(directives(LevelFilter::WARN).contains(&"warn".to_owned()));
+        let targets = [
+            ("intake", true),
+            ("fulfillment::erasure", true),
+            ("aws::secrets", true),
+            ("announcements::publish", true),
+            ("aws_sdk_dynamodb::operation::put_item", false),
+            ("aws_smithy_runtime::client::orchestrator", false),
+            ("hyper_util::client", false),
+        ];
+        for (target, is_ours) in targets {
+            let shown = |least, level| filter(least).would_enable(target, &level);
+            assert!(shown(LevelFilter::INFO, Level::WARN), "{target}");
+            for level in [Level::INFO, Level::DEBUG, Level::TRACE] {
+                assert_eq!(
+                    shown(LevelFilter::TRACE, level),
+                    is_ours,
+                    "{target}, {level}"
+                );
+            }
+            assert!(!shown(LevelFilter::INFO, Level::DEBUG), "{target}");
+            assert!(!shown(LevelFilter::ERROR, Level::WARN), "{target}");
+        }
     }
 }
