@@ -26,7 +26,7 @@ use crate::{
 use minijinja::{
     Environment, Error, ErrorKind, State, UndefinedBehavior, escape_formatter,
     syntax::SyntaxConfig,
-    value::{Serde, ValueKind},
+    value::{Serde, Value, ValueKind},
 };
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -142,8 +142,9 @@ impl Templates {
     }
 
     pub(super) fn render(&self, form: Form, view: &View) -> Result<Rendered, Fault> {
+        let view = Value::from(Serde(view));
         let part = |part| {
-            self.render_part(form, part, view)
+            self.render_part(form, part, &view)
                 .map_err(|error| Fault::without_detail(form, part, &error))
         };
         Ok(Rendered {
@@ -161,7 +162,8 @@ impl Templates {
             .map_err(wrong)?;
         for sample in Sample::ALL {
             let view = sample.view(form);
-            let rendered = self.render_part(form, part, &view).map_err(wrong)?;
+            let value = Value::from(Serde(&view));
+            let rendered = self.render_part(form, part, &value).map_err(wrong)?;
             if text::clean(&rendered, usize::MAX).is_empty() {
                 return Err(Fault::whole(form, part, "prints nothing".to_owned()));
             }
@@ -173,14 +175,13 @@ impl Templates {
         Ok(())
     }
 
-    fn render_part(&self, form: Form, part: Part, view: &View) -> Result<String, Error> {
+    fn render_part(&self, form: Form, part: Part, view: &Value) -> Result<String, Error> {
         self.engine
             .get_template(&path(form, part))?
-            .render(Serde(view))
+            .render(view.clone())
     }
 }
 
-/// The path in the merchant's folder; the engine and faults use the same name.
 /// The built-in template of a part.
 fn built_in(form: Form, part: Part) -> &'static str {
     macro_rules! of {
@@ -210,6 +211,7 @@ fn built_in(form: Form, part: Part) -> &'static str {
     }
 }
 
+/// The path in the merchant's folder; the engine and faults use the same name.
 fn path(form: Form, part: Part) -> String {
     match form.folder() {
         "" => part.name().to_owned(),

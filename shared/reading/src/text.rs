@@ -6,6 +6,10 @@ use std::borrow::Cow;
 /// of copying and never meant.
 #[must_use]
 pub fn code(text: &str) -> String {
+    // Nearly every id, and no ASCII character is invisible.
+    if text.is_ascii() {
+        return text.trim().to_owned();
+    }
     let visible: String = text.chars().filter(|c| !is_invisible(*c)).collect();
     visible.trim().to_owned()
 }
