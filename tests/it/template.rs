@@ -896,7 +896,7 @@ fn every_parameter_is_documented_with_its_default() {
 fn the_outputs_are_those_that_the_documents_use() {
     let outputs = names(&TEMPLATE["Outputs"]);
     let expected = set(
-        "BundleVersion EntitlementsTableName EventBusName FlintNextStep FlintWebhookUrl NextStep ResourcesTableName StockTableName WebhookUrl",
+        "BundleVersion EntitlementsTableName EventBusName FlintWebhookUrl NextStep ResourcesTableName StockTableName WebhookUrl",
     );
     assert_eq!(outputs, expected);
     let url = text(at("Outputs/WebhookUrl/Value/Sub"));
