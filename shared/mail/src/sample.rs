@@ -29,54 +29,43 @@ impl Sample {
     /// The values of the sample for this form.
     pub(super) fn view(self, form: Form) -> View {
         let is_full = self != Self::Bare;
-        let order = self.order();
-        let test =
+        let mut view = self.order();
+        view.test =
             (self == Self::Test).then(|| TestView::new(form, Some("sam.rivera@example.com")));
-        let view = View { test, ..order };
-        match form {
-            Form::Receipt => view,
-            Form::Renewal => View {
-                receipt_id: "fin_sample-order".to_owned(),
-                order_id: "fin_sample".to_owned(),
-                renewal: Some(renewal(&view, is_full)),
-                ..view
-            },
-            Form::Refund => View {
-                receipt_id: "fre_sample-refund".to_owned(),
-                refund: Some(refund(is_full)),
-                ..view
-            },
-            Form::RefundFailed => View {
-                receipt_id: "fre_sample-refund_failed".to_owned(),
-                failed_refund: Some(failed_refund()),
-                ..view
-            },
-            Form::PaymentFailed => View {
-                receipt_id: "fin_sample-payment_failed".to_owned(),
-                failed_payment: Some(FailedPaymentView {
-                    amount: is_full.then(|| amount("$52.71")),
-                }),
-                ..view
-            },
-            Form::InvoicePaymentFailed => View {
-                receipt_id: "inv_sample-payment_failed".to_owned(),
-                failed_invoice: Some(FailedInvoiceView {
-                    number: is_full.then(|| "INV-2025-0117".to_owned()),
-                    amount: is_full.then(|| amount("$52.71")),
-                }),
-                ..view
-            },
-            Form::Shipment => View {
-                receipt_id: "ful_sample-shipment".to_owned(),
-                shipment: Some(self.shipment()),
-                ..view
-            },
-            Form::TrialEnds => View {
-                receipt_id: "fsub_sample-trial_ends".to_owned(),
-                trial: Some(trial()),
-                ..view
-            },
-        }
+        let receipt_id = match form {
+            Form::Receipt => return view,
+            Form::Renewal => {
+                "fin_sample".clone_into(&mut view.order_id);
+                view.renewal = Some(renewal(&view, is_full));
+                "fin_sample-order"
+            }
+            Form::Refund => {
+                view.refund = Some(refund(is_full));
+                "fre_sample-refund"
+            }
+            Form::RefundFailed => {
+                view.failed_refund = Some(failed_refund());
+                "fre_sample-refund_failed"
+            }
+            Form::PaymentFailed => {
+                view.failed_payment = Some(failed_payment(is_full));
+                "fin_sample-payment_failed"
+            }
+            Form::InvoicePaymentFailed => {
+                view.failed_invoice = Some(failed_invoice(is_full));
+                "inv_sample-payment_failed"
+            }
+            Form::Shipment => {
+                view.shipment = Some(self.shipment());
+                "ful_sample-shipment"
+            }
+            Form::TrialEnds => {
+                view.trial = Some(trial());
+                "fsub_sample-trial_ends"
+            }
+        };
+        receipt_id.clone_into(&mut view.receipt_id);
+        view
     }
 
     /// Goods in two packages, goods in a package with a number alone, or goods that are picked up.
@@ -148,6 +137,19 @@ fn refund(is_full: bool) -> RefundView {
             refunded: amount("$25.00"),
             remaining: amount("$56.61"),
         }),
+    }
+}
+
+fn failed_payment(is_full: bool) -> FailedPaymentView {
+    FailedPaymentView {
+        amount: is_full.then(|| amount("$52.71")),
+    }
+}
+
+fn failed_invoice(is_full: bool) -> FailedInvoiceView {
+    FailedInvoiceView {
+        number: is_full.then(|| "INV-2025-0117".to_owned()),
+        amount: is_full.then(|| amount("$52.71")),
     }
 }
 

@@ -331,10 +331,9 @@ impl View {
     ) -> Self {
         let amount = |minor| amount(order, minor);
         let zone = &merchant.time_zone;
-        let payments = payments(order);
-        let columns = Columns::new(order);
-        let certifies = order.eligibility == EligibilityPolicy::Stated;
-        let stated = |minor| certifies.then(|| amount(minor));
+        let (payments, columns) = (payments(order), Columns::new(order));
+        let stated =
+            |minor| (order.eligibility == EligibilityPolicy::Stated).then(|| amount(minor));
         Self {
             merchant: MerchantView::new(merchant),
             receipt_id: receipt.receipt_id.to_string(),
