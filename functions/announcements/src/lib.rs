@@ -160,20 +160,7 @@ impl<S: AnnouncerStore, B: Bus> Announcer<S, B> {
             let Some(last) = page.last().cloned() else {
                 return Ok(());
             };
-            let read = stream::iter(&page).map(|place| self.ready(&place.batch_id));
-            let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
-            let mut ready = Vec::new();
-            for (place, batch) in page.iter().zip(read) {
-                match batch {
-                    Ok(batch) => ready.extend(batch),
-                    Err(RetryableError::Fault(reason)) => {
-                        // It waits for a person, and keeps no other from the bus.
-                        log::unreadable(&place.batch_id, &reason);
-                        ran.failed += 1;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            let ready = self.read(&page, ran).await?;
             self.publish_all(&ready, ran).await?;
             if page.len() < listed {
                 return Ok(());
@@ -184,6 +171,25 @@ impl<S: AnnouncerStore, B: Bus> Announcer<S, B> {
             }
             after = Some(last);
         }
+    }
+
+    /// Reads the batches of a page, and makes the entries of those that are not published.
+    async fn read(&self, page: &[BatchPlace], ran: &mut Ran) -> Result<Vec<Ready>, RetryableError> {
+        let read = stream::iter(page).map(|place| self.ready(&place.batch_id));
+        let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
+        let mut ready = Vec::new();
+        for (place, batch) in page.iter().zip(read) {
+            match batch {
+                Ok(batch) => ready.extend(batch),
+                Err(RetryableError::Fault(reason)) => {
+                    // It waits for a person, and keeps no other from the bus.
+                    log::unreadable(&place.batch_id, &reason);
+                    ran.failed += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ready)
     }
 
     /// Reads a batch and makes its entries; `None` if it is published.

@@ -46,11 +46,8 @@ impl<S: FulfillmentStore> Fulfillment<S> {
             is_over,
         )
         .await?;
-        log(
-            event_id,
-            &erased,
-            self.clock.now().duration_since(started_at),
-        );
+        let took = self.clock.now().duration_since(started_at);
+        log(event_id, &erased, took);
         if erased.in_work && !attempt.is_last {
             // Such an event ends within seconds. Until then it needs its body, and may write personal data.
             return Err(RetryableError::Raced {

@@ -141,11 +141,8 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
             Recorded::Again(state) | Recorded::OtherBody { state, .. } => state,
         };
         if state.is_unfinished() {
-            self.store
-                .send(&FulfillmentJob::V1 {
-                    event_id: event.event_id.clone(),
-                })
-                .await?;
+            let event_id = event.event_id.clone();
+            self.store.send(&FulfillmentJob::V1 { event_id }).await?;
         }
         if let Recorded::OtherBody { .. } = recorded {
             let beside = StoredEvent::beside(delivery);

@@ -93,33 +93,21 @@ pub fn first_parts<M>(moves: &[M], others: usize, most: usize) -> (Vec<&[M]>, &[
 impl Store {
     /// The rows that a commit writes, except stock and mirrored things.
     fn rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, RetryableError> {
-        let Commit {
-            event_id,
-            order,
-            links,
-            reference,
-            subscription,
-            charged,
-            entitlements,
-            contact,
-            receipts,
-            ..
-        } = commit;
         let tables = &self.tables;
-        let puts = (order.iter().map(|row| orders::put(&tables.orders, row)))
-            .chain(links.iter().map(|row| links::put(&tables.links, row)))
-            .chain((reference.iter()).map(|row| links::put_reference(&tables.links, row)))
-            .chain(
-                (subscription.iter().chain(charged))
-                    .map(|row| put_subscription(&tables.entitlements, row)),
-            )
-            .chain((entitlements.iter()).map(|row| entitlements::put(&tables.entitlements, row)))
-            .chain((contact.iter()).map(|row| put_contact(&tables.entitlements, row)))
-            .chain((receipts.iter()).map(|row| receipts::put(&tables.receipts, row)));
+        let order = commit.order.iter();
+        let subscriptions = commit.subscription.iter().chain(&commit.charged);
+        let granted = commit.entitlements.iter();
+        let puts = (order.map(|row| orders::put(&tables.orders, row)))
+            .chain((commit.links.iter()).map(|row| links::put(&tables.links, row)))
+            .chain((commit.reference.iter()).map(|row| links::put_reference(&tables.links, row)))
+            .chain(subscriptions.map(|row| put_subscription(&tables.entitlements, row)))
+            .chain(granted.map(|row| entitlements::put(&tables.entitlements, row)))
+            .chain((commit.contact.iter()).map(|row| put_contact(&tables.entitlements, row)))
+            .chain((commit.receipts.iter()).map(|row| receipts::put(&tables.receipts, row)));
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
         let mut rows = puts.collect::<Result<Vec<_>, RetryableError>>()?;
         for uncounted in &commit.uncounted {
-            let report = stock::report(&tables.stock, uncounted, event_id)?;
+            let report = stock::report(&tables.stock, uncounted, &commit.event_id)?;
             rows.push(TransactWriteItem::builder().update(report).build());
         }
         if let Some(id) = &commit.unless_erased {
@@ -128,7 +116,7 @@ impl Store {
         }
         rows.extend(self.announce(commit.announced.as_ref())?);
         rows.push(if commit.ends {
-            let event = events::committed(&tables.events, event_id, &commit.outbox())?;
+            let event = events::committed(&tables.events, &commit.event_id, &commit.outbox())?;
             TransactWriteItem::builder().update(event).build()
         } else {
             self.still_stored(commit)?

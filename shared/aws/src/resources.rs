@@ -116,27 +116,33 @@ impl ports::ResourceAdmin for Store {
         let listed = |item| row::from_item::<ItemKey>(TABLE, item)?.id();
         let items = found.items.unwrap_or_default().into_iter();
         let ids: Vec<ResourceId> = items.map(listed).collect::<Result<_, _>>()?;
-        let keys = ids
-            .iter()
-            .map(|id| (self.tables.resources.as_str(), key(id)));
-        let mut rows = self.batch_get(keys.collect()).await?;
-        let rows = rows.remove(&self.tables.resources).unwrap_or_default();
-        let mut page = SessionPage::default();
-        for item in rows {
-            if let Resource::CheckoutSession(row) = row::from_item(TABLE, item)? {
-                page.sessions.push(*row);
-            }
-        }
-        let next = found.last_evaluated_key.map(listed).transpose()?;
-        if let Some(ResourceId::CheckoutSession(id)) = next {
-            page.next = Some(id);
-        }
-        Ok(page)
+        let sessions = self.sessions(&ids).await?;
+        let next = match found.last_evaluated_key.map(listed).transpose()? {
+            Some(ResourceId::CheckoutSession(id)) => Some(id),
+            _ => None,
+        };
+        Ok(SessionPage { sessions, next })
     }
 
     async fn erase_session(&self, seen: &CheckoutSession) -> Result<Changed, RetryableError> {
         let erased = Resource::CheckoutSession(Box::new(seen.erased())).next();
         put_if(&self.dynamodb, put(&self.tables.resources, &erased)?).await
+    }
+}
+
+impl Store {
+    /// The sessions among these things.
+    async fn sessions(&self, ids: &[ResourceId]) -> Result<Vec<CheckoutSession>, RetryableError> {
+        let table = &self.tables.resources;
+        let keys = ids.iter().map(|id| (table.as_str(), key(id)));
+        let mut rows = self.batch_get(keys.collect()).await?;
+        let mut sessions = Vec::new();
+        for item in rows.remove(table).unwrap_or_default() {
+            if let Resource::CheckoutSession(row) = row::from_item(TABLE, item)? {
+                sessions.push(*row);
+            }
+        }
+        Ok(sessions)
     }
 }
 

@@ -179,45 +179,48 @@ const AS_READ: &str = "deducted = :deducted AND restocked = :restocked";
 /// The two actions of a deduction: put the movement, which deduplicates it, and reduce the counter. A movement that
 /// replaces a reserved one changes the counter by the difference.
 pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), RetryableError> {
-    let Deduction {
-        movement,
-        seen,
-        on_hand,
-    } = take;
+    Ok((put_movement(table, take)?, reduce_counter(table, take)?))
+}
+
+/// The action that writes the movement, if the order has none or still has the one that was read.
+fn put_movement(table: &str, take: &Deduction) -> Result<Put, RetryableError> {
+    let Deduction { movement, seen, .. } = take;
     let key = movement_key(&movement.sku, &movement.order_id);
     let item = row::item(TABLE, movement)?;
-    let put = match seen {
-        None => row::first(table, key, item)?,
-        Some(seen) => {
-            let put = Put::builder()
-                .table_name(table)
-                .set_item(Some(row::whole(key, item)))
-                .expression_attribute_names("#reserved", "reserved")
-                .expression_attribute_values(":deducted", number(seen.deducted))
-                .expression_attribute_values(":restocked", number(seen.restocked));
-            let put = if seen.is_reserved {
-                put.condition_expression(format!("#reserved = :yes AND {AS_READ}"))
-                    .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            } else {
-                put.condition_expression(format!("attribute_not_exists(#reserved) AND {AS_READ}"))
-            };
-            put.build().map_err(|error| unbuildable(&error))?
-        }
+    let Some(seen) = seen else {
+        return row::first(table, key, item);
     };
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(row::whole(key, item)))
+        .expression_attribute_names("#reserved", "reserved")
+        .expression_attribute_values(":deducted", number(seen.deducted))
+        .expression_attribute_values(":restocked", number(seen.restocked));
+    let put = if seen.is_reserved {
+        put.condition_expression(format!("#reserved = :yes AND {AS_READ}"))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+    } else {
+        put.condition_expression(format!("attribute_not_exists(#reserved) AND {AS_READ}"))
+    };
+    put.build().map_err(|error| unbuildable(&error))
+}
+
+/// The action that takes the units from the counter.
+fn reduce_counter(table: &str, take: &Deduction) -> Result<Update, RetryableError> {
     let counter = Update::builder()
         .table_name(table)
-        .set_key(Some(attributes(counter_key(&movement.sku))))
+        .set_key(Some(attributes(counter_key(&take.movement.sku))))
         .update_expression("SET on_hand = on_hand - :taken")
         .expression_attribute_values(":taken", number(take.taken()));
-    let counter = if movement.short() > 0 {
+    let counter = if take.movement.short() > 0 {
         // The shortfall is right only for the count that was read.
         counter
             .condition_expression("on_hand = :seen")
-            .expression_attribute_values(":seen", number(on_hand))
+            .expression_attribute_values(":seen", number(take.on_hand))
     } else {
         counter.condition_expression("on_hand >= :taken")
     };
-    Ok((put, counter.build().map_err(|error| unbuildable(&error))?))
+    counter.build().map_err(|error| unbuildable(&error))
 }
 
 /// The action that marks what an alarm reports, if nothing has marked it before and no counter came meanwhile.

@@ -399,9 +399,8 @@ async fn run(
     is_over: &mut (dyn FnMut(&Replayed) -> bool + Send),
     replayed: &mut Replayed,
 ) -> Result<(), RetryableError> {
-    let ask = Ask::Range {
-        parked: bounds.parked,
-    };
+    let parked = bounds.parked;
+    let ask = Ask::Range { parked };
     let mut left = bounds.events;
     for _ in 0..bounds.pages {
         let found = events.search(search, replayed.cursor.as_ref()).await?;

@@ -153,16 +153,13 @@ async fn move_all<J: Job>(
             break;
         }
         for letter in received {
-            if redriven.moved == bounds.messages {
-                break;
-            }
             match judge::<J>(&letter.body, bounds.only.as_ref()) {
                 Verdict::Move(job) => {
                     pace.turn().await;
                     queue.send(&job).await?;
                     redriven.count(job.subject());
                     letters.delete(&letter).await?;
-                    if is_over(redriven) {
+                    if is_over(redriven) || redriven.moved == bounds.messages {
                         return Ok(());
                     }
                 }

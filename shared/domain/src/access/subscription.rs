@@ -661,42 +661,31 @@ impl Subscription {
         failing_since: Option<Timestamp>,
         grace: SignedDuration,
     ) -> Access {
+        use SubscriptionStatus as Status;
         let (paid, trial) = (self.paid_through, self.trial_end());
         match (&facts.status, failing_since) {
             // No payment is due before the end of the trial.
-            (SubscriptionStatus::Trialing, since)
-                if since.is_none_or(|since| Some(since) < trial) =>
-            {
+            (Status::Trialing, since) if since.is_none_or(|since| Some(since) < trial) => {
                 let is_paid = paid > trial;
-                given(
-                    latest(paid, trial),
-                    if is_paid { Reason::Paid } else { Reason::Trial },
-                )
+                let reason = if is_paid { Reason::Paid } else { Reason::Trial };
+                given(latest(paid, trial), reason)
             }
             (
-                SubscriptionStatus::Trialing
-                | SubscriptionStatus::Active
-                | SubscriptionStatus::PastDue
-                | SubscriptionStatus::Incomplete,
+                Status::Trialing | Status::Active | Status::PastDue | Status::Incomplete,
                 Some(since),
             ) => self.access_while_failing(since, grace),
-            (
-                SubscriptionStatus::Active
-                | SubscriptionStatus::PastDue
-                | SubscriptionStatus::Trialing,
-                None,
-            ) => self.access_while_paid(facts),
-            (SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired, _) => {
-                given(paid, Reason::Paid)
+            (Status::Active | Status::PastDue | Status::Trialing, None) => {
+                self.access_while_paid(facts)
             }
-            (SubscriptionStatus::Unpaid, _) => given(paid, Reason::PaymentFailed),
-            (SubscriptionStatus::Paused, _) => {
+            (Status::Incomplete | Status::IncompleteExpired, _) => given(paid, Reason::Paid),
+            (Status::Unpaid, _) => given(paid, Reason::PaymentFailed),
+            (Status::Paused, _) => {
                 let suspended_at = facts.suspended_at;
                 let until = paid.map(|paid| suspended_at.map_or(paid, |at| at.min(paid)));
                 given(until, Reason::Paused)
             }
-            (SubscriptionStatus::Canceled, _) => given(paid, Reason::CanceledButPaid),
-            (SubscriptionStatus::Other(_), _) => given(paid, Reason::UnknownStatus),
+            (Status::Canceled, _) => given(paid, Reason::CanceledButPaid),
+            (Status::Other(_), _) => given(paid, Reason::UnknownStatus),
         }
     }
 

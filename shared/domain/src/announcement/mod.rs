@@ -163,6 +163,12 @@ impl Kind {
     pub fn schema_version(self) -> u32 {
         1
     }
+
+    /// The kinds whose condition is true.
+    fn that_apply(kinds: &[(bool, Self)]) -> Vec<Self> {
+        let applying = kinds.iter().filter(|(applies, _)| *applies);
+        applying.map(|(_, kind)| *kind).collect()
+    }
 }
 
 /// The schema of a time.

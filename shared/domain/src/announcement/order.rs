@@ -321,39 +321,24 @@ pub(super) fn change(before: Option<&OrderSummary>, after: &OrderSummary) -> Opt
         OrderKind::Sale => Kind::OrderPaid,
         OrderKind::Renewal => Kind::RenewalPaid,
     };
-    let open = |dispute: &DisputeSummary| dispute.stage == stage(DisputeStage::Open);
-    let (closed, disputed): (Vec<_>, Vec<_>) = news(before, after, |order| &order.disputes)
-        .into_iter()
-        .partition(|dispute| !open(dispute));
-    let kinds = [
+    let refunds = news(before, after, |order| &order.refunds);
+    let disputes = news(before, after, |order| &order.disputes);
+    let fulfillments = news(before, after, |order| &order.fulfillments);
+    let is_open = |dispute: &&DisputeSummary| dispute.stage == stage(DisputeStage::Open);
+    let is_now = |state: OrderState| other_state && after.state == state.to_string();
+    let mut kinds = Kind::that_apply(&[
         (after.waits() && other_state, Kind::OrderWaiting),
-        (
-            newly(|order| order.state == OrderState::Held.to_string()),
-            Kind::OrderHeld,
-        ),
-        (
-            newly(|order| order.state == OrderState::PartlyPaid.to_string()),
-            Kind::OrderPartPaid,
-        ),
+        (is_now(OrderState::Held), Kind::OrderHeld),
+        (is_now(OrderState::PartlyPaid), Kind::OrderPartPaid),
         (newly(OrderSummary::is_paid), paid),
         (has_new_shortfall(before, after), Kind::OrderShortfall),
         (has_filled(before, after), Kind::OrderShortfallFilled),
         (newly(OrderSummary::is_canceled), Kind::OrderCanceled),
-        (
-            !news(before, after, |order| &order.refunds).is_empty(),
-            Kind::OrderRefunded,
-        ),
-        (!disputed.is_empty(), Kind::OrderDisputed),
-        (!closed.is_empty(), Kind::DisputeClosed),
-        (
-            !news(before, after, |order| &order.fulfillments).is_empty(),
-            Kind::FulfillmentStatusChanged,
-        ),
-    ];
-    let mut kinds: Vec<Kind> = kinds
-        .into_iter()
-        .filter_map(|(is_so, kind)| is_so.then_some(kind))
-        .collect();
+        (!refunds.is_empty(), Kind::OrderRefunded),
+        (disputes.iter().any(is_open), Kind::OrderDisputed),
+        (!disputes.iter().all(is_open), Kind::DisputeClosed),
+        (!fulfillments.is_empty(), Kind::FulfillmentStatusChanged),
+    ]);
     if kinds.is_empty() {
         kinds.push(Kind::OrderChanged);
     }

@@ -57,7 +57,7 @@ pub fn changed(before: &Receipt, after: &Receipt, at: Timestamp) -> Option<Batch
     let is = is.filter(|is| was.as_ref() != Some(is))?;
     let newly = |is_so: fn(&ReceiptOutcome) -> bool| is_so(&is) && !was.as_ref().is_some_and(is_so);
     let other = was.as_ref().is_none_or(|was| was.status != is.status);
-    let kinds = [
+    let mut kinds = Kind::that_apply(&[
         (other && is.status == "sent", Kind::ReceiptSent),
         (other && is.status == "failed", Kind::ReceiptFailed),
         (other && is.status == "held", Kind::ReceiptHeld),
@@ -66,14 +66,11 @@ pub fn changed(before: &Receipt, after: &Receipt, at: Timestamp) -> Option<Batch
             newly(|receipt| receipt.delivery_failure.is_some()),
             Kind::ReceiptBounced,
         ),
-    ];
-    let mut kinds: Vec<Kind> = kinds
-        .into_iter()
-        .filter_map(|(is_so, kind)| is_so.then_some(kind))
-        .collect();
-    if newly(|receipt| receipt.is_delivered && receipt.delivery_failure.is_none()) {
-        kinds.push(Kind::ReceiptDelivered);
-    }
+        (
+            newly(|receipt| receipt.is_delivered && receipt.delivery_failure.is_none()),
+            Kind::ReceiptDelivered,
+        ),
+    ]);
     if kinds.is_empty() {
         kinds.push(if is.delivery_failure.is_some() {
             Kind::ReceiptBounced

@@ -263,73 +263,44 @@ impl MerchantSummary {
             capabilities: capabilities.collect(),
         }
     }
+
+    fn kind(_: Option<&Self>, _: &Self) -> Kind {
+        Kind::MerchantReadinessChanged
+    }
 }
 
 /// The announcements of a mirrored thing's change; none if its summary stays.
 #[must_use]
 pub fn changed(before: Option<&Resource>, after: &Resource, cause: Cause<'_>) -> Vec<Announcement> {
-    /// The row before, if it is of the same kind.
-    macro_rules! known {
-        ($kind:ident, $summary:ident) => {
-            before.and_then(|before| match before {
-                Resource::$kind(row) => Some($summary::of(row)),
+    /// The announcements of a row, compared with the row before if that is of the same kind.
+    macro_rules! announcements {
+        ($row:ident: $kind:ident, $summary:ident, $id:ident) => {{
+            let before = match before {
+                Some(Resource::$kind(before)) => Some($summary::of(before)),
                 _ => None,
-            })
-        };
+            };
+            let summary = $summary::of($row);
+            let id = summary.$id.clone();
+            match change(before.as_ref(), &summary, $summary::kind) {
+                Some(change) => {
+                    let state = State::$kind(summary.into());
+                    cause.announce(&id, after.version(), change, &state)
+                }
+                None => Vec::new(),
+            }
+        }};
     }
-    let version = after.version();
     match after {
         Resource::Transaction(_) => Vec::new(),
-        Resource::Invoice(row) => {
-            let (before, after) = (known!(Invoice, InvoiceSummary), InvoiceSummary::of(row));
-            let change = change(before.as_ref(), &after, InvoiceSummary::kind);
-            let id = after.invoice_id.clone();
-            announce(cause, &id, version, change, &State::Invoice(after.into()))
-        }
+        Resource::Invoice(row) => announcements!(row: Invoice, InvoiceSummary, invoice_id),
         Resource::CheckoutSession(row) => {
-            let (before, after) = (
-                known!(CheckoutSession, SessionSummary),
-                SessionSummary::of(row),
-            );
-            let change = change(before.as_ref(), &after, SessionSummary::kind);
-            let id = after.checkout_session_id.clone();
-            announce(
-                cause,
-                &id,
-                version,
-                change,
-                &State::CheckoutSession(after.into()),
-            )
+            announcements!(row: CheckoutSession, SessionSummary, checkout_session_id)
         }
         Resource::PaymentMethod(row) => {
-            let before = known!(PaymentMethod, PaymentMethodSummary);
-            let after = PaymentMethodSummary::of(row);
-            let change = change(before.as_ref(), &after, PaymentMethodSummary::kind);
-            let id = after.payment_method_id.clone();
-            announce(cause, &id, version, change, &State::PaymentMethod(after))
+            announcements!(row: PaymentMethod, PaymentMethodSummary, payment_method_id)
         }
-        Resource::Merchant(row) => {
-            let (before, after) = (known!(Merchant, MerchantSummary), MerchantSummary::of(row));
-            let change = change(before.as_ref(), &after, |_, _| {
-                Kind::MerchantReadinessChanged
-            });
-            let id = after.merchant_id.clone();
-            announce(cause, &id, version, change, &State::Merchant(after))
-        }
+        Resource::Merchant(row) => announcements!(row: Merchant, MerchantSummary, merchant_id),
     }
-}
-
-fn announce(
-    cause: Cause<'_>,
-    id: &str,
-    version: u64,
-    change: Option<Change>,
-    state: &State,
-) -> Vec<Announcement> {
-    let change = change.into_iter();
-    change
-        .flat_map(|change| cause.announce(id, version, change, state))
-        .collect()
 }
 
 /// The change of a summary; `None` if it stays.

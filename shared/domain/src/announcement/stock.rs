@@ -45,49 +45,45 @@ pub fn changed(
     counter: &Counter,
     at: Timestamp,
 ) -> Option<(AnnouncedLevel, Vec<Announcement>)> {
-    let on_hand = counter.on_hand?;
-    let is_low = counter.low_at.is_some_and(|low_at| on_hand <= low_at);
-    let moved = announced.is_none_or(|announced| announced.on_hand != on_hand);
+    let level = level(announced, counter)?;
+    let moved = announced.is_none_or(|announced| announced.on_hand != level.on_hand);
     let was_low = announced.is_some_and(|announced| announced.is_low);
-    if !moved && was_low == is_low {
+    if !moved && was_low == level.is_low {
         return None;
     }
-    let summary = |on_hand_before| StockSummary {
-        sku: counter.sku.to_string(),
-        on_hand,
-        on_hand_before,
+    let kinds = Kind::that_apply(&[
+        (moved, Kind::StockMoved),
+        (level.is_low && !was_low, Kind::StockLow),
+    ]);
+    let id = counter.sku.to_string();
+    let after = StockSummary {
+        sku: id.clone(),
+        on_hand: level.on_hand,
+        on_hand_before: announced.map(|announced| announced.on_hand),
         low_at: counter.low_at,
     };
-    let after = summary(announced.map(|announced| announced.on_hand));
-    let kinds = [
-        (moved, Kind::StockMoved),
-        (is_low && !was_low, Kind::StockLow),
-    ];
-    let kinds = kinds
-        .into_iter()
-        .filter_map(|(is_so, kind)| is_so.then_some(kind));
     let before = announced.map(|announced| StockSummary {
         on_hand: announced.on_hand,
-        ..summary(None)
+        ..after.clone()
     });
-    let mut fields = fields::changed(before.as_ref(), &after);
-    fields.retain(|name| name != "on_hand_before");
-    let change = Change {
-        kinds: kinds.collect(),
-        changed: fields,
-    };
-    let level = AnnouncedLevel {
-        sku: counter.sku.clone(),
-        version: announced.map_or(0, |announced| announced.version) + 1,
-        on_hand,
-        is_low,
-    };
+    let changed = fields::changed(before.as_ref(), &after);
     let cause = Cause {
         at,
         provider: None,
         event_id: None,
     };
-    let id = counter.sku.to_string();
+    let change = Change { kinds, changed };
     let all = cause.announce(&id, level.version, change, &State::Stock(after));
     Some((level, all))
+}
+
+/// The level of a counter, as the next one after the announced level; `None` if the SKU is not counted.
+fn level(announced: Option<&AnnouncedLevel>, counter: &Counter) -> Option<AnnouncedLevel> {
+    let on_hand = counter.on_hand?;
+    Some(AnnouncedLevel {
+        sku: counter.sku.clone(),
+        version: announced.map_or(0, |announced| announced.version) + 1,
+        on_hand,
+        is_low: counter.low_at.is_some_and(|low_at| on_hand <= low_at),
+    })
 }

@@ -27,10 +27,7 @@ pub(super) fn decide(case: &Case<'_>, change: &DisputeChange) -> Result<Decision
         return Err(park_reason.into());
     }
     let Some(known) = order.filter(|order| order.fulfilled_at.is_some()) else {
-        return Ok(Decision::Wait {
-            commit: None,
-            park_reason: ParkReason::OrderUnknown("dispute"),
-        });
+        return Ok(Decision::wait(ParkReason::OrderUnknown("dispute")));
     };
     let stated = change.facts.value.currency;
     if let Some(park_reason) = of_other_currency("dispute", stated, known.currency) {

@@ -536,6 +536,14 @@ impl Decision {
     fn write(commit: Commit) -> Self {
         Self::Write(Box::new(commit))
     }
+
+    /// Waits, and writes no facts.
+    fn wait(park_reason: ParkReason) -> Self {
+        Self::Wait {
+            commit: None,
+            park_reason,
+        }
+    }
 }
 
 impl ParkReason {

@@ -79,10 +79,7 @@ fn without_order(case: &Case<'_>, change: &PaymentChange) -> Result<Decision, St
         Ok(Answer::SaleOfPayment(Some(order_id))) => {
             sale::decide(case, order_id, About::Sale { completed: true })
         }
-        _ => Ok(Decision::Wait {
-            commit: None,
-            park_reason: ParkReason::OrderUnknown("payment"),
-        }),
+        _ => Ok(Decision::wait(ParkReason::OrderUnknown("payment"))),
     }
 }
 

@@ -42,15 +42,9 @@ pub(super) fn decide_list(
     let (order, listed) = of_reference(case, reference, &refunds.understood)?;
     let Some(unclear) = refunds.unclear.clone() else {
         return match listed.as_slice() {
-            [] => Ok(Decision::Wait {
-                commit: None,
-                park_reason: if refunds.understood.is_empty() {
-                    ParkReason::NoRefund
-                } else {
-                    // The order does not know their payment yet.
-                    ParkReason::OrderUnknown("refund")
-                },
-            }),
+            [] if refunds.understood.is_empty() => Ok(Decision::wait(ParkReason::NoRefund)),
+            // The order does not know their payment yet.
+            [] => Ok(Decision::wait(ParkReason::OrderUnknown("refund"))),
             listed => decide_all(case, listed, order),
         };
     };
@@ -103,10 +97,7 @@ fn decide_all(
         return Err(park_reason.into());
     }
     let Some(known) = order.filter(|order| takes(order, changes)) else {
-        return Ok(Decision::Wait {
-            commit: None,
-            park_reason: ParkReason::OrderUnknown("refund"),
-        });
+        return Ok(Decision::wait(ParkReason::OrderUnknown("refund")));
     };
     let other_currency = |change: &RefundChange| {
         of_other_currency("refund", change.facts.value.currency, known.currency)

@@ -3,7 +3,7 @@
 use crate::{
     access::{
         renewal::{Renewal, certified, covered, lines, totals},
-        subscription::{Invoice, InvoiceChange, Standing, Subscription},
+        subscription::{Bill, Invoice, InvoiceChange, Standing, Subscription},
     },
     delivery::{answer::Answer, reference::Reference},
     fulfillment::{
@@ -19,7 +19,7 @@ use crate::{
         order::{Order, OrderKind},
         payment::PaymentFacts,
         reservation::Reservation,
-        statement::{Capture, Customer, LineItem},
+        statement::{Capture, Customer, LineItem, Totals},
     },
     values::{
         facts::Fact,
@@ -149,16 +149,31 @@ fn sold(
     let payments = payments(case, bill.payment_intent_id.as_ref())?;
     let lines = certified_lines(renewal, first, amount, paid_at);
     Ok(Some(Sold {
+        placed_at: date_of_sale(invoice, paid_at, &payments),
+        customer: customer(learned, renewal, first),
+        totals: totals(&lines, amount),
+        received: Some(amount),
+        payments,
+        lines,
+        details: details(renewal, first),
+        period: covered(bill, paid_at, renewal.period),
+        ..of_invoice(case, change, bill, paid_at)
+    }))
+}
+
+/// The sale that a paid invoice states, without its customer, its goods and its money.
+fn of_invoice(case: &Case<'_>, change: &InvoiceChange, bill: &Bill, paid_at: Timestamp) -> Sold {
+    Sold {
         order_id: OrderId::from(&change.invoice_id),
         kind: OrderKind::Renewal,
         client_reference_id: None,
         mode: change.mode.unwrap_or(case.policy.mode),
-        placed_at: date_of_sale(invoice, paid_at, &payments),
-        customer: customer(learned, renewal, first),
+        placed_at: paid_at,
+        customer: Customer::default(),
         currency: bill.currency,
-        totals: totals(&lines, amount),
+        totals: Totals::default(),
         tax_included: false,
-        received: Some(amount),
+        received: None,
         is_unpaid: false,
         stamp: None,
         holds: BTreeSet::new(),
@@ -168,16 +183,16 @@ fn sold(
         closed: None,
         least_charge: 0,
         payment_intents: bill.payment_intent_id.iter().cloned().collect(),
-        payments,
-        lines,
+        payments: BTreeMap::new(),
+        lines: Vec::new(),
         subscription_id: Some(change.subscription_id.clone()),
         invoice_id: Some(change.invoice_id.clone()),
-        details: details(renewal, first),
-        period: covered(bill, paid_at, renewal.period),
+        details: Details::default(),
+        period: None,
         moves_stock: moves_stock(case, OrderKind::Renewal),
         movements: case.provider.movements,
         reservation: Reservation::default(),
-    }))
+    }
 }
 
 /// The lines of a renewal, as eligible as in the first order.

@@ -232,10 +232,9 @@ fn decide_about(case: &Case<'_>, about: About<'_>, sale: &Sale, rows: &Snapshot)
             commit: Some(commit.unended()),
             park_reason,
         },
-        Decision::Nothing { .. } if rows.order.as_ref().is_some_and(asks) => Decision::Wait {
-            commit: None,
-            park_reason,
-        },
+        Decision::Nothing { .. } if rows.order.as_ref().is_some_and(asks) => {
+            Decision::wait(park_reason)
+        }
         decided => decided,
     }
 }
@@ -327,8 +326,9 @@ pub(super) fn decide_read(
         return Decision::Nothing { unsent: Vec::new() };
     }
     let payments = payments(sale, rows, case.now);
+    let known = rows.order.as_ref();
     // An event that calls an ended sale completed is contradicted, whatever was paid: a person decides.
-    let is_order = rows.order.is_some() || has_money(sale) && !about.is_completed();
+    let is_order = known.is_some() || has_money(sale) && !about.is_completed();
     let closed = match closed(&sale.status, is_order) {
         Ok(closed) => closed,
         Err(word) if about.is_completed() => {
@@ -336,11 +336,7 @@ pub(super) fn decide_read(
         }
         Err(_) => return Decision::Nothing { unsent: Vec::new() },
     };
-    if let Some(known) = rows
-        .order
-        .as_ref()
-        .filter(|order| order.fulfilled_at.is_some())
-    {
+    if let Some(known) = known.filter(|known| known.fulfilled_at.is_some()) {
         return more_facts(case, about, sale, payments, (known, rows));
     }
     let sold = Sold {
@@ -348,8 +344,8 @@ pub(super) fn decide_read(
         placed_at: date_of_sale(case, sale, &payments),
         payments,
         closed,
-        waived: waived(case, sale, rows.order.as_ref()),
-        exceptions: exceptions(case, about, sale, rows.order.as_ref()),
+        waived: waived(case, sale, known),
+        exceptions: exceptions(case, about, sale, known),
         ..sold(case, sale)
     };
     fulfill_or_wait(case, &sold, rows).unwrap_or_else(Decision::Park)
@@ -412,10 +408,7 @@ fn decide_paid(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
             park_reason: ParkReason::NotReceived,
         },
         Decision::Nothing { .. } if rows.order.as_ref().is_none_or(|order| order.paid() == 0) => {
-            Decision::Wait {
-                commit: None,
-                park_reason: ParkReason::NotReceived,
-            }
+            Decision::wait(ParkReason::NotReceived)
         }
         decided => decided,
     }

@@ -23,10 +23,7 @@ pub(super) fn decide(case: &Case<'_>, change: &FulfillmentChange) -> Result<Deci
     }
     let rows = case.known.rows(&ReadSet::of_order(&change.order_id))?;
     let Some(order) = &rows.order else {
-        return Ok(Decision::Wait {
-            commit: None,
-            park_reason: ParkReason::OrderUnknown("fulfillment"),
-        });
+        return Ok(Decision::wait(ParkReason::OrderUnknown("fulfillment")));
     };
     let id = &change.fulfillment_id;
     let known = order.fulfillments.get(id);

@@ -168,11 +168,7 @@ mod tests {
                 usage: Some((*usage).into()),
                 ..PaymentMethodFacts::default()
             };
-            let stamp = Stamp {
-                version: 0,
-                at: noon(3, day),
-                rank: 0,
-            };
+            let stamp = Stamp::at(noon(3, day));
             method.learn(&facts, stamp);
         }
         method

@@ -229,11 +229,7 @@ mod tests {
                 status: word.into(),
                 ..payment(1, 100)
             };
-            let stamp = Stamp {
-                version: 0,
-                at: noon(3, day),
-                rank: 0,
-            };
+            let stamp = Stamp::at(noon(3, day));
             row.learn(&facts, stamp);
         }
         let history: Vec<_> = row

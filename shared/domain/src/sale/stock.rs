@@ -76,6 +76,11 @@ impl StockLevel {
     pub fn sold(&self) -> Option<&Movement> {
         self.moved.as_ref().filter(|moved| !moved.is_reserved)
     }
+
+    /// The units that the order has already taken from the counter.
+    fn held(&self) -> i64 {
+        self.moved.as_ref().map_or(0, |moved| moved.deducted)
+    }
 }
 
 /// One order's movement of one SKU.
@@ -301,14 +306,12 @@ pub fn plan(
         if let Some(moved) = stock_level.sold() {
             movements.push(moved.clone());
         } else if let Some(on_hand) = stock_level.on_hand {
-            let seen = stock_level.moved.clone();
-            let held = seen.as_ref().map_or(0, |seen| seen.deducted);
-            let free = on_hand.max(0).saturating_add(held);
+            let free = on_hand.max(0).saturating_add(stock_level.held());
             let movement = movement(order_id, sku, quantity, free, now);
             movements.push(movement.clone());
             to_write.push(Deduction {
                 movement,
-                seen,
+                seen: stock_level.moved.clone(),
                 on_hand,
             });
         }
@@ -336,22 +339,20 @@ pub fn reserve(
 ) -> (Vec<Deduction>, BTreeSet<Sku>) {
     let (mut to_write, mut skus) = (Vec::new(), BTreeSet::new());
     for level in stock_levels {
-        let seen = level.moved.as_ref();
         let Some(on_hand) = level.on_hand else {
             continue;
         };
-        let held = seen.map_or(0, |moved| moved.deducted);
+        let held = level.held();
         let wanted = wanted.get(&level.sku).copied().unwrap_or_default();
         let is_covered = wanted <= on_hand.max(0).saturating_add(held);
         let units = if is_covered { wanted } else { 0 };
         if units > 0 {
             skus.insert(level.sku.clone());
         }
-        let is_sold = seen.is_some_and(|moved| !moved.is_reserved);
-        if units != held || is_sold {
+        if units != held || level.sold().is_some() {
             to_write.push(Deduction {
                 movement: reserved(order_id, &level.sku, units, now),
-                seen: seen.cloned(),
+                seen: level.moved.clone(),
                 on_hand,
             });
         }

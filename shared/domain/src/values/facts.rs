@@ -24,6 +24,18 @@ pub struct Stamp {
     pub rank: u8,
 }
 
+impl Stamp {
+    /// The stamp of a fact that has only a time.
+    #[must_use]
+    pub fn at(at: Timestamp) -> Self {
+        Self {
+            version: 0,
+            at,
+            rank: 0,
+        }
+    }
+}
+
 fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
     *number == N::default()
 }

@@ -46,42 +46,55 @@ pub async fn placed(
     };
     // The end is no part of the range: at midnight the range ends with the day before.
     let last = search.before.saturating_sub(1.nanosecond());
-    let (mut day, mut after) = (day_of(last.unwrap_or(search.before)), None);
-    let first_day = day_of(search.since);
+    let mut of = PlacedOn {
+        day: day_of(last.unwrap_or(search.before)),
+        since: search.since,
+        before: search.before,
+        after: None,
+    };
     for _ in 0..search.reads {
-        let of = PlacedOn {
-            day,
-            since: search.since,
-            before: search.before,
-            after,
-        };
         let page = orders.placed_orders(&of).await?;
-        found.read += page.orders.len();
-        for order in page.orders {
-            // The rest of a second is found with its beginning.
-            let last = found.orders.last().map(|last| last.placed_at);
-            if found.orders.len() >= search.most && last != Some(order.placed_at) {
-                found.stopped_at = last;
-                return Ok(found);
-            }
-            found
-                .orders
-                .extend(Some(order).filter(|order| is_wanted(order)));
+        if found.add_until_full(page.orders, search.most, is_wanted) {
+            return Ok(found);
         }
-        if page.next.is_none() && day <= first_day {
+        if page.next.is_none() && of.day <= day_of(search.since) {
             found.stopped_at = None;
             return Ok(found);
         }
-        found.stopped_at = Some(end_of_read(day, page.next.as_ref()));
+        found.stopped_at = Some(end_of_read(of.day, page.next.as_ref()));
         if page.next.is_none() {
-            day = day.saturating_sub(1.day());
+            of.day = of.day.saturating_sub(1.day());
         }
-        after = page.next;
+        of.after = page.next;
         if progress(found.read) {
             break;
         }
     }
     Ok(found)
+}
+
+impl PlacedOrders {
+    /// Adds the wanted orders of a page. True if it stops in the page, because there are enough.
+    fn add_until_full(
+        &mut self,
+        page: Vec<Order>,
+        most: usize,
+        is_wanted: &(dyn Fn(&Order) -> bool + Sync),
+    ) -> bool {
+        self.read += page.len();
+        for order in page {
+            // The rest of a second is found with its beginning.
+            let last = self.orders.last().map(|last| last.placed_at);
+            if self.orders.len() >= most && last != Some(order.placed_at) {
+                self.stopped_at = last;
+                return true;
+            }
+            if is_wanted(&order) {
+                self.orders.push(order);
+            }
+        }
+        false
+    }
 }
 
 fn day_of(at: Timestamp) -> Date {

@@ -184,6 +184,7 @@ fn found(ask: &Ask<'_>, list: &List, object: &Value) -> Result<Option<Found>, No
         };
     }
     let test_mode: Field<bool> = member(object, "test_mode");
+    let is_checkout = ask.list == CHECKOUTS;
     Ok(Some(Found {
         resource: list.resource,
         id: id_of(list, object).ok_or(NotUnderstood::Missing(list.id))?,
@@ -193,12 +194,8 @@ fn found(ask: &Ask<'_>, list: &List, object: &Value) -> Result<Option<Found>, No
         is_recent: created_at(object).is_some_and(|at| at >= ask.since),
         since,
         stamp: None,
-        received: if ask.list == CHECKOUTS {
-            received(object)?
-        } else {
-            None
-        },
-        marks: (ask.list == CHECKOUTS).then(|| marks(object)),
+        received: if is_checkout { received(object)? } else { None },
+        marks: is_checkout.then(|| marks(object)),
         event_type,
         object: body(ask, list, object),
         change,

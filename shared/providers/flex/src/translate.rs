@@ -43,6 +43,7 @@ pub fn sale(
     customer: Option<&WireCustomer>,
 ) -> Result<Sale, NotUnderstood> {
     let order_id = session.checkout_session_id.id();
+    let subscription_id = session.subscription.id();
     Ok(Sale {
         order_id: own_id(order_id, OrderId::new, "checkout_session_id")?,
         stamp: None,
@@ -63,11 +64,7 @@ pub fn sale(
         received: amount(&session.amount_received, "amount_received")?,
         payment_intents: payment_intents(session)?,
         payments: payment::expanded(session),
-        subscription_id: named(
-            [session.subscription.id()],
-            SubscriptionId::new,
-            "subscription",
-        )?,
+        subscription_id: named([subscription_id], SubscriptionId::new, "subscription")?,
         invoice_id: named([session.invoice.id()], InvoiceId::new, "invoice")?,
         lines: line::line_items(lines, session)?,
         checkout_sessions: BTreeSet::new(),

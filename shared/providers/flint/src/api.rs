@@ -333,11 +333,10 @@ impl Api {
                 resource::merchant(&read, &capabilities, mode)
             }
         };
-        let change = change.map_err(NotUnderstood::from)?;
-        if change.id() != *id {
-            return Err(NotUnderstood::Other(id.parts().0).into());
+        match change.map_err(NotUnderstood::from)? {
+            change if change.id() == *id => Ok(change),
+            _ => Err(NotUnderstood::Other(id.parts().0).into()),
         }
-        Ok(change)
     }
 
     async fn read_invoice(&self, key: &ApiKey, id: &InvoiceId) -> Result<wire::Invoice, ReadError> {

@@ -302,28 +302,38 @@ pub(crate) fn of(
     let Some(handling) = handling(event_type) else {
         return Ok(Change::Unhandled);
     };
-    let order_id = || thing!("order").id_in(data, OrderId::new);
-    let reference = match handling {
-        Handling::NotNeeded => return Ok(Change::NotNeeded),
-        Handling::OrderPaid => {
-            let (order_id, completed) = (order_id()?, true);
-            return Ok(Change::Sale {
-                order_id,
-                completed,
-            });
-        }
-        Handling::OrderException => {
-            let order_id = order_id()?;
-            return Ok(Change::Exception { order_id });
-        }
+    Ok(match handling {
+        Handling::NotNeeded => Change::NotNeeded,
+        Handling::OrderPaid => Change::Sale {
+            order_id: order_id(data)?,
+            completed: true,
+        },
+        Handling::OrderException => Change::Exception {
+            order_id: order_id(data)?,
+        },
         Handling::Dispute => {
             thing!("dispute").id_in(data, DisputeId::new)?;
-            let why = Unreadable::Unpublished("dispute");
-            return Ok(Change::NotUnderstood(why));
+            Change::NotUnderstood(Unreadable::Unpublished("dispute"))
         }
-        Handling::PaymentMethodRemoved => return removed(data),
-        Handling::Order => Reference::Sale(order_id()?),
-        Handling::OrderRefunded => Reference::RefundsOfSale(order_id()?),
+        Handling::PaymentMethodRemoved => removed(data)?,
+        _ => Change::Fetch(reference(handling, data, merchant_id)?),
+    })
+}
+
+/// The order of an event.
+fn order_id(data: &Map<String, Value>) -> Result<OrderId, NotUnderstood> {
+    thing!("order").id_in(data, OrderId::new)
+}
+
+/// The thing to fetch for an event of this rule.
+fn reference(
+    handling: Handling,
+    data: &Map<String, Value>,
+    merchant_id: Option<&str>,
+) -> Result<Reference, NotUnderstood> {
+    Ok(match handling {
+        Handling::Order => Reference::Sale(order_id(data)?),
+        Handling::OrderRefunded => Reference::RefundsOfSale(order_id(data)?),
         Handling::Payment | Handling::Hold => {
             Reference::Payment(thing!("payment_intent").id_in(data, PaymentIntentId::new)?)
         }
@@ -335,8 +345,7 @@ pub(crate) fn of(
             Reference::Fulfillment(thing!("fulfillment").id_in(data, FulfillmentId::new)?)
         }
         _ => Reference::Resource(resource(handling, data, merchant_id)?),
-    };
-    Ok(Change::Fetch(reference))
+    })
 }
 
 /// The mirrored thing of an event.
@@ -419,9 +428,8 @@ pub(crate) fn stamp(
         | Handling::CheckoutSession => updated_at,
     };
     Some(Stamp {
-        version: 0,
-        at: at?,
         rank: LAST,
+        ..Stamp::at(at?)
     })
 }
 

@@ -190,17 +190,22 @@ impl Client {
             other => other,
         };
         let response = response.map_err(|error| self.cause(error))?;
-        let status = response.status();
-        if status == StatusCode::OK {
-            let headers = response.headers().clone();
-            (self.dialect.check)(key, &headers)?;
-            return Ok((headers, self.body(response).await?));
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response).await);
         }
+        let headers = response.headers().clone();
+        (self.dialect.check)(key, &headers)?;
+        Ok((headers, self.body(response).await?))
+    }
+
+    /// The error that an answer other than 200 means.
+    async fn refused(&self, response: Response) -> ReadError {
+        let status = response.status().as_u16();
         let retry_after = response
             .headers()
             .get(header::RETRY_AFTER)
             .and_then(|wait| answer::retry_after(wait.to_str().ok()?, Timestamp::now()));
-        let body = if answer::has_code(status.as_u16()) || self.dialect.retryable.is_some() {
+        let body = if answer::has_code(status) || self.dialect.retryable.is_some() {
             self.body(response).await.unwrap_or_default()
         } else {
             Vec::new()
@@ -211,8 +216,7 @@ impl Client {
             retryable: place.and_then(|place| answer::flag(&body, place)),
             body: &body,
         };
-        let service = self.dialect.service;
-        Err(answer::refused(service, status.as_u16(), answer))
+        answer::refused(self.dialect.service, status, answer)
     }
 
     async fn send(

@@ -23,11 +23,7 @@ const UNITS: i64 = 3;
 const SECONDS: [i64; 4] = [0, 1, 2, 3];
 
 fn stamp(second: i64) -> Stamp {
-    Stamp {
-        version: 0,
-        at: at(SALE + second),
-        rank: 0,
-    }
+    Stamp::at(at(SALE + second))
 }
 
 /// The unpaid order of three mats in its state of that second.

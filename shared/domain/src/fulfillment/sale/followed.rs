@@ -24,11 +24,7 @@ use std::collections::BTreeSet;
 
 /// The stamp of the order's state of that second.
 fn stamp(second: i64) -> Stamp {
-    Stamp {
-        version: 0,
-        at: at(SALE + second),
-        rank: 0,
-    }
+    Stamp::at(at(SALE + second))
 }
 
 /// The order without a payment.

@@ -53,54 +53,33 @@ fn access(states: &[(i64, &str, i64)]) -> (Option<i64>, Reason) {
 
 #[test]
 fn access_follows_the_fetched_status() {
-    let grace = GRACE.as_secs();
     let created = (SALE, "incomplete", FIRST);
+    let trial = (SALE, "trialing", SALE + DAY);
     let active = (SALE + 1, "active", FIRST);
+    let paused = (SALE + DAY, "paused", FIRST);
+    let resumed = (SALE + 2 * DAY, "active", FIRST);
+    let canceled = (SALE + DAY, "canceled", FIRST);
+    let renewed = (FIRST, "active", SECOND);
     let failed = FIRST + 60;
+    let graced = Some(failed - SALE + GRACE.as_secs());
+    // A provider may show the period that has passed, or the one that is not paid.
+    let past_due = (failed, "past_due", FIRST);
+    let next_due = (failed, "past_due", SECOND);
+    let recovered = (failed + DAY, "active", SECOND);
     for (states, expected) in [
         (vec![created], (None, Reason::NotPaidYet)),
-        (
-            vec![(SALE, "trialing", SALE + DAY)],
-            (Some(DAY), Reason::Trial),
-        ),
+        (vec![trial], (Some(DAY), Reason::Trial)),
         (vec![created, active], (Some(PERIOD), Reason::Paid)),
+        (vec![active, renewed], (Some(2 * PERIOD), Reason::Paid)),
+        (vec![active, past_due], (graced, Reason::Grace)),
+        (vec![active, next_due], (graced, Reason::Grace)),
         (
-            vec![active, (FIRST, "active", SECOND)],
+            vec![active, past_due, recovered],
             (Some(2 * PERIOD), Reason::Paid),
         ),
-        // A provider may show the period that has passed, or the one that is not paid.
-        (
-            vec![active, (failed, "past_due", FIRST)],
-            (Some(failed - SALE + grace), Reason::Grace),
-        ),
-        (
-            vec![active, (failed, "past_due", SECOND)],
-            (Some(failed - SALE + grace), Reason::Grace),
-        ),
-        (
-            vec![
-                active,
-                (failed, "past_due", FIRST),
-                (failed + DAY, "active", SECOND),
-            ],
-            (Some(2 * PERIOD), Reason::Paid),
-        ),
-        (
-            vec![active, (SALE + DAY, "paused", FIRST)],
-            (Some(DAY), Reason::Paused),
-        ),
-        (
-            vec![
-                active,
-                (SALE + DAY, "paused", FIRST),
-                (SALE + 2 * DAY, "active", FIRST),
-            ],
-            (Some(PERIOD), Reason::Paid),
-        ),
-        (
-            vec![active, (SALE + DAY, "canceled", FIRST)],
-            (Some(DAY), Reason::Ended),
-        ),
+        (vec![active, paused], (Some(DAY), Reason::Paused)),
+        (vec![active, paused, resumed], (Some(PERIOD), Reason::Paid)),
+        (vec![active, canceled], (Some(DAY), Reason::Ended)),
     ] {
         assert_eq!(access(&states), expected, "{states:?}");
     }

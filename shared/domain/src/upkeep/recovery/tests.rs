@@ -19,11 +19,7 @@ use crate::{
 };
 
 fn stamp(second: i64) -> Stamp {
-    Stamp {
-        version: 0,
-        at: at(SALE + second),
-        rank: 0,
-    }
+    Stamp::at(at(SALE + second))
 }
 
 /// A listed thing that was made at the time of the sale.

@@ -103,11 +103,7 @@ pub(crate) fn received(order: &Order) -> Result<Option<i64>, reading::NotUnderst
 /// The stamp of an order's state, if it states its time.
 pub(crate) fn stamp(order: &Order) -> Result<Option<Stamp>, reading::NotUnderstood> {
     let updated_at = stated(&order.updated_at, "updated_at")?;
-    Ok(updated_at.map(|at| Stamp {
-        version: 0,
-        at,
-        rank: 0,
-    }))
+    Ok(updated_at.map(Stamp::at))
 }
 
 fn total(order: &Order) -> Result<(Amounts, i64), reading::NotUnderstood> {
@@ -138,18 +134,11 @@ pub(crate) fn sale(parts: Parts<'_>) -> Result<Sale, NotUnderstood> {
     let (amounts, _) = total(order)?;
     let totals = totals(order, amounts)?;
     let paid = paid(order)?;
-    let asked_at = Stamp {
-        version: 0,
-        at: parts.asked_at,
-        rank: 0,
-    };
+    let reference = order.external_reference_id.known();
     Ok(Sale {
         order_id: id(order)?,
-        stamp: stamp(order)?.or(Some(asked_at)),
-        client_reference_id: order
-            .external_reference_id
-            .known()
-            .map(|code| code.0.clone()),
+        stamp: stamp(order)?.or(Some(Stamp::at(parts.asked_at))),
+        client_reference_id: reference.map(|code| code.0.clone()),
         status: status(order, &paid)?,
         kind: kind(order, &intents)?,
         capture: capture(&payments),
