@@ -39,14 +39,7 @@ pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secret
 pub(crate) use status::{DELIVERED, last as last_line};
 pub(crate) use webhook_test::test as test_webhook;
 
-use crate::{
-    Context,
-    args::{CheckoutCommand, Command},
-    backend::Backend,
-    error::Error,
-    manual,
-    output::Answer,
-};
+use crate::{Context, args::Command, backend::Backend, error::Error, manual, output::Answer};
 
 /// Runs a command.
 pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<Answer, Error> {
@@ -80,20 +73,7 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Doctor(args) => crate::doctor::doctor(on, args).await,
         Command::Setup(args) => setup::setup(on, args).await,
         Command::Webhooks(command) => webhooks::run(on, command).await,
-        Command::Checkout(CheckoutCommand::Create {
-            price,
-            quantity,
-            reference,
-            success_url,
-        }) => {
-            let wanted = checkout::Wanted {
-                price,
-                quantity: *quantity,
-                reference: reference.as_deref(),
-                success_url,
-            };
-            checkout::create(on, &wanted).await
-        }
+        Command::Checkout(command) => checkout::create(on, command).await,
         Command::LineItems { session } => checkout::line_items(on, session).await,
         // Answered above.
         Command::Completions { .. } | Command::Man { .. } => {

@@ -72,24 +72,22 @@ pub fn confirm<B>(on: &Context<'_, B>, danger: Danger, yes: bool, plan: &str) ->
                 .cured_by(format!("Nothing changed. Add --yes{name}")),
         );
     }
-    let is_confirmed = match question {
-        Question::StackName => {
-            let asked = on.terminal.ask(&format!(
-                "This stack is LIVE. Type {} to confirm:",
-                stack.name
-            ));
-            asked.as_deref() == Some(&*stack.name)
-        }
-        _ => on
-            .terminal
-            .ask("Do it? [y/N]")
-            .is_some_and(|answer| matches!(&*answer.to_lowercase(), "y" | "yes")),
-    };
-    if is_confirmed {
+    if is_confirmed(on, question) {
         Ok(())
     } else {
         Err(unconfirmed("not confirmed: nothing changed"))
     }
+}
+
+/// Asks the question. Returns true if the answer confirms the plan.
+fn is_confirmed<B>(on: &Context<'_, B>, question: Question) -> bool {
+    if question == Question::StackName {
+        let name = &*on.stack.name;
+        let asked = format!("This stack is LIVE. Type {name} to confirm:");
+        return on.terminal.ask(&asked).as_deref() == Some(name);
+    }
+    let answer = on.terminal.ask("Do it? [y/N]");
+    answer.is_some_and(|answer| matches!(&*answer.to_lowercase(), "y" | "yes"))
 }
 
 fn unconfirmed(what: &str) -> Error {

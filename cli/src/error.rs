@@ -1,7 +1,10 @@
 //! Errors and exit codes. An error states what failed and, where there is one, its cure.
 
 use crate::answers::Failure;
-use domain::{ports::Changed, values::outcome::RetryableError};
+use domain::{
+    ports::Changed,
+    values::{ids::BadId, outcome::RetryableError},
+};
 use serde_json::{Value, json};
 
 /// The exit codes, which scripts rely on.
@@ -95,6 +98,13 @@ impl Error {
             error: self.what.clone(),
             cure: self.cure.clone(),
         })
+    }
+}
+
+/// For an id of the command line.
+impl From<BadId> for Error {
+    fn from(error: BadId) -> Self {
+        Self::usage(error.to_string())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The samples of a provider.
 ///
@@ -150,14 +151,10 @@ pub fn command(
         return Ok(Answer::of(&Sample(data), (*text).to_owned())?.raw());
     }
     let zone = stack.map_or(TimeZone::UTC, |stack| stack.zone.clone());
-    let at = args
-        .at
-        .as_ref()
-        .map(|text| time::read(text, &zone, now))
-        .transpose()?;
+    let at = args.at.as_ref().map(|text| time::read(text, &zone, now));
     let changes = Changes {
         set: &args.set,
-        at,
+        at: at.transpose()?,
         id: args.id.as_deref(),
     };
     let event = changed(
@@ -172,20 +169,28 @@ pub fn command(
         None
     };
     let headers = sign::headers(&args.provider, &event, &body, secret.as_deref(), now)?;
+    delivered(args, event, body, &headers, now)
+}
+
+/// The answer with an event: as its body, with its headers, or as the payload of a function.
+fn delivered(
+    args: &NewArgs,
+    event: Value,
+    body: String,
+    headers: &[(String, String)],
+    now: Timestamp,
+) -> Result<Answer, Error> {
     let data = match args.wrapping {
         Wrapping::Raw if args.sign => {
-            json!({"headers": headers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(), "body": body})
+            let headers: BTreeMap<_, _> = headers.iter().cloned().collect();
+            json!({"headers": headers, "body": body})
         }
-        Wrapping::Raw => event,
-        Wrapping::ApiGateway => wrap::http(&args.provider, &headers, &body, now),
-        Wrapping::Rest => wrap::rest(&args.provider, &headers, &body),
+        Wrapping::Raw => return Ok(Answer::of(&Sample(event), body)?.raw()),
+        Wrapping::ApiGateway => wrap::http(&args.provider, headers, &body, now),
+        Wrapping::Rest => wrap::rest(&args.provider, headers, &body),
         Wrapping::Sqs => wrap::sqs(&args.provider, &event),
     };
-    let text = if args.wrapping == Wrapping::Raw && !args.sign {
-        body
-    } else {
-        serde_json::to_string_pretty(&data).unwrap_or_default() + "\n"
-    };
+    let text = serde_json::to_string_pretty(&data).unwrap_or_default() + "\n";
     Ok(Answer::of(&Sample(data), text)?.raw())
 }
 

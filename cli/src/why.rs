@@ -29,9 +29,11 @@ pub struct Why {
 }
 
 /// Automatic repair and a person's action, for a parked event of a class.
-fn parked(class: Option<Class>) -> (&'static str, &'static str) {
+fn steps(class: Option<Class>) -> (&'static str, &'static str) {
     const RECONCILE: &str = "Reconcile retries it once if the provider lists its thing.";
-    const NOTHING: &str = "Nothing: it waits for a person.";
+    if let Some(action) = class.and_then(by_hand) {
+        return ("Nothing: it waits for a person.", action);
+    }
     match class {
         Some(Class::NotComplete) => (
             "Reconcile retries it once the provider lists the sale as complete.",
@@ -46,101 +48,86 @@ fn parked(class: Option<Class>) -> (&'static str, &'static str) {
             RECONCILE,
             "Look at the refund in the dashboard; release the event once it is there.",
         ),
-        Some(Class::Contradicted) => (
-            NOTHING,
-            "The event says that the subscription ended, and the API says otherwise. Compare at the provider: release it \
-             once it ended there too, or drop it.",
-        ),
-        Some(Class::OtherMode) => (
-            NOTHING,
-            "The endpoint at the provider sends events of the other mode. Correct the endpoint, then drop the event.",
-        ),
-        Some(Class::NotFulfilled) => (
-            NOTHING,
-            "This kind of sale is not fulfilled here: handle it by hand, and drop it.",
-        ),
-        Some(Class::Exception) => (
-            NOTHING,
-            "Goods and receipt wait. Solve it in the provider's dashboard, or decide that the goods go out; then release \
-             the event.",
-        ),
-        Some(Class::OtherBody) => (
-            NOTHING,
-            "Two bodies came under one event id. Compare them. If both say the same, drop this one; if both count, \
-             release it.",
-        ),
-        Some(Class::Unreadable | Class::TooLarge | Class::BadId | Class::NoSubject) => (
-            NOTHING,
-            "This version does not understand it. Handle it by hand and drop it, or release it under a newer version.",
-        ),
-        Some(Class::OtherCurrency) => (
-            NOTHING,
-            "The money has another currency than the order: handle it by hand, and drop it.",
-        ),
         Some(Class::NotRead) => (
             RECONCILE,
             "The provider refuses to show it. Look it up there; release it once it is right.",
         ),
-        Some(
-            Class::Away
-            | Class::SetUp
-            | Class::Contended
-            | Class::MailUnknown
-            | Class::OutOfTime
-            | Class::TooEarly
-            | Class::Fault
-            | Class::Other,
-        )
-        | None => (
+        _ => (
             RECONCILE,
             "Release it once the reason is gone, or drop it if you handle it by hand.",
         ),
     }
 }
 
+/// A person's action for a class without automatic repair; `None` for a class that reconcile retries.
+fn by_hand(class: Class) -> Option<&'static str> {
+    Some(match class {
+        Class::Contradicted => {
+            "The event says that the subscription ended, and the API says otherwise. Compare at the provider: release it \
+             once it ended there too, or drop it."
+        }
+        Class::OtherMode => {
+            "The endpoint at the provider sends events of the other mode. Correct the endpoint, then drop the event."
+        }
+        Class::NotFulfilled => {
+            "This kind of sale is not fulfilled here: handle it by hand, and drop it."
+        }
+        Class::Exception => {
+            "Goods and receipt wait. Solve it in the provider's dashboard, or decide that the goods go out; then release \
+             the event."
+        }
+        Class::OtherBody => {
+            "Two bodies came under one event id. Compare them. If both say the same, drop this one; if both count, \
+             release it."
+        }
+        Class::Unreadable | Class::TooLarge | Class::BadId | Class::NoSubject => {
+            "This version does not understand it. Handle it by hand and drop it, or release it under a newer version."
+        }
+        Class::OtherCurrency => {
+            "The money has another currency than the order: handle it by hand, and drop it."
+        }
+        _ => return None,
+    })
+}
+
+/// `: reason`; empty without one.
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+/// One sentence about an event: its type, its age, the state in words, and the reason.
+fn sentence(event: &StoredEvent, state: &str, zone: &TimeZone, now: Timestamp) -> String {
+    let at = event.received_at;
+    format!(
+        "{}, received {} ago ({}), {state}{}.",
+        event.event_type.as_deref().unwrap_or("An unreadable event"),
+        time::age(at, now),
+        time::full(at, zone),
+        because(event.reason.as_deref())
+    )
+}
+
 /// Explains an event.
 #[must_use]
 pub fn event(event: &StoredEvent, zone: &TimeZone, now: Timestamp) -> Why {
-    let id = event.event_id.to_string();
-    let kind = event.event_type.as_deref().unwrap_or("An unreadable event");
-    let received = format!(
-        "{kind}, received {} ago ({})",
-        time::age(event.received_at, now),
-        time::full(event.received_at, zone)
-    );
-    let reason = event.reason.as_deref();
-    let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     let tries = match event.attempts {
         0 => String::new(),
-        tries => format!(
-            " after {}",
-            crate::style::count(tries as usize, "failed try").replace("trys", "tries")
-        ),
+        1 => " after 1 failed try".to_owned(),
+        tries => format!(" after {tries} failed tries"),
     };
+    let replay = || vec![format!("till event replay {} --why \"…\"", event.event_id)];
     let done = |state: &str, automatic: &str| Why {
-        id: id.clone(),
+        id: event.event_id.to_string(),
         state: event.state.to_string(),
         class: event.class.map(|class| class.to_string()),
-        sentence: format!("{received}, {state}{because}."),
+        sentence: sentence(event, state, zone, now),
         automatic: automatic.to_owned(),
         action: String::new(),
         commands: Vec::new(),
         deadline: "None.".to_owned(),
     };
     match event.state {
-        EventState::Parked => {
-            let (automatic, action) = parked(event.class);
-            Why {
-                sentence: format!("{received}, parked{tries}{because}."),
-                action: action.to_owned(),
-                commands: vec![
-                    format!("till event release {id} --why \"…\""),
-                    format!("till event drop {id} --why \"…\""),
-                ],
-                deadline: "None. It is kept until you release or drop it.".to_owned(),
-                ..done("parked", automatic)
-            }
-        }
+        EventState::Parked => parked(event, done(&format!("parked{tries}"), "")),
         EventState::Stored => stored(event, done(&format!("not done yet{tries}"), "")),
         EventState::Committed => done(
             "committed: its effects are written, and a message may be unsent",
@@ -150,19 +137,36 @@ pub fn event(event: &StoredEvent, zone: &TimeZone, now: Timestamp) -> Why {
         EventState::NotNeeded => done("not needed: this type has no effect here", "Nothing."),
         EventState::Unhandled => done("of a type that this version does not know", "Nothing."),
         EventState::Dropped => Why {
-            commands: vec![format!("till event replay {id} --why \"…\"")],
+            commands: replay(),
             ..done("dropped by a person", "Nothing.")
         },
         EventState::Unreadable => Why {
             action: "Look it up in the provider's dashboard and handle it by hand, or replay it under a version that \
                      reads it."
                 .to_owned(),
-            commands: vec![format!("till event replay {id} --why \"…\"")],
+            commands: replay(),
             ..done("not understood", "Nothing.")
         },
     }
 }
 
+/// The explanation of a parked event.
+fn parked(event: &StoredEvent, why: Why) -> Why {
+    let id = &event.event_id;
+    let (automatic, action) = steps(event.class);
+    Why {
+        automatic: automatic.to_owned(),
+        action: action.to_owned(),
+        commands: vec![
+            format!("till event release {id} --why \"…\""),
+            format!("till event drop {id} --why \"…\""),
+        ],
+        deadline: "None. It is kept until you release or drop it.".to_owned(),
+        ..why
+    }
+}
+
+/// The explanation of an event that is not done.
 fn stored(event: &StoredEvent, why: Why) -> Why {
     let is_ours = matches!(event.class, Some(Class::SetUp | Class::Fault));
     Why {
@@ -198,59 +202,69 @@ struct MailState {
     can_close: bool,
 }
 
-fn mail_state(receipt: &Receipt, zone: &TimeZone, now: Timestamp) -> MailState {
-    let done = |state: String| MailState {
-        state,
-        automatic: "Nothing is left to do.",
-        action: "",
-        can_resend: false,
-        can_close: false,
-    };
-    match &receipt.state {
-        ReceiptState::Unsent { .. } if receipt.due_at > Some(now) => MailState {
-            automatic: "Sweep queues it on its day, or up to three days late.",
-            ..done(format!(
-                "is due on {}",
-                time::full(receipt.due_at.unwrap_or(now), zone)
-            ))
-        },
-        ReceiptState::Unsent { reason } => {
-            let because = reason
-                .as_ref()
-                .map_or_else(String::new, |reason| format!(": {reason}"));
-            MailState {
-                automatic: "It is retried, and sweep queues it again.",
-                ..done(format!("is not sent yet{because}"))
-            }
+impl MailState {
+    /// A state that needs no step.
+    fn settled(state: String) -> Self {
+        Self {
+            state,
+            automatic: "Nothing is left to do.",
+            action: "",
+            can_resend: false,
+            can_close: false,
         }
+    }
+}
+
+/// The state of a mail before its first attempt, or between two.
+fn unsent(receipt: &Receipt, reason: Option<&str>, zone: &TimeZone, now: Timestamp) -> MailState {
+    let (automatic, state) = match receipt.due_at {
+        Some(day) if day > now => (
+            "Sweep queues it on its day, or up to three days late.",
+            format!("is due on {}", time::full(day, zone)),
+        ),
+        _ => (
+            "It is retried, and sweep queues it again.",
+            format!("is not sent yet{}", because(reason)),
+        ),
+    };
+    MailState {
+        automatic,
+        ..MailState::settled(state)
+    }
+}
+
+fn mail_state(receipt: &Receipt, zone: &TimeZone, now: Timestamp) -> MailState {
+    let settled = MailState::settled;
+    match &receipt.state {
+        ReceiptState::Unsent { reason } => unsent(receipt, reason.as_deref(), zone, now),
         ReceiptState::Leased { .. } => MailState {
             automatic: "If the attempt stops, SES's feedback or the policy ReceiptOnUnknown decides.",
-            ..done("is being sent now".to_owned())
+            ..settled("is being sent now".to_owned())
         },
         ReceiptState::Held => MailState {
             automatic: "Feedback of SES settles it, usually within minutes.",
             action: "Wait some minutes, ask the customer, then send or close it.",
             can_resend: true,
             can_close: true,
-            ..done("is held: it is unknown whether it was sent".to_owned())
+            ..settled("is held: it is unknown whether it was sent".to_owned())
         },
         ReceiptState::Failed { reason } => MailState {
             automatic: "Nothing: it waits for a person.",
             action: "Correct or clear the address, then send it; or close it.",
             can_resend: true,
             can_close: true,
-            ..done(format!("cannot be sent: {reason}"))
+            ..settled(format!("cannot be sent: {reason}"))
         },
         ReceiptState::Sent { .. } => match receipt.delivery_failure() {
-            None => done("was sent".to_owned()),
+            None => settled("was sent".to_owned()),
             Some(failure) => MailState {
                 automatic: "Nothing.",
                 action: "Reach the customer another way, or correct the address and send it again.",
                 can_resend: true,
-                ..done(format!("was sent and {failure}"))
+                ..settled(format!("was sent and {failure}"))
             },
         },
-        ReceiptState::Withdrawn { reason } => done(format!("was withdrawn: {reason}")),
+        ReceiptState::Withdrawn { reason } => settled(format!("was withdrawn: {reason}")),
     }
 }
 

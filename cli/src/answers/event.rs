@@ -1,6 +1,7 @@
 //! Answers about events.
 
 use super::{Note, Time};
+use crate::backend::LogLine;
 use domain::{
     delivery::stored_event::EventState,
     values::{
@@ -254,6 +255,15 @@ pub struct LogEntry {
     /// The fields of the line; a text that is not JSON is under `message`.
     #[schemars(with = "BTreeMap<String, Value>")]
     pub fields: Value,
+}
+
+impl From<&LogLine> for LogEntry {
+    fn from(line: &LogLine) -> Self {
+        Self {
+            at: line.at,
+            fields: line.fields.clone(),
+        }
+    }
 }
 
 /// The end of a watch.

@@ -14,6 +14,14 @@ pub struct LogLine {
     pub fields: Value,
 }
 
+impl LogLine {
+    /// A text among the fields.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.fields.get(name)?.as_str()
+    }
+}
+
 /// Which lines of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogQuery {

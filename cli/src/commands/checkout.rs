@@ -3,6 +3,7 @@
 use crate::{
     Context,
     answers::{Checkout, LineItems},
+    args::CheckoutCommand,
     backend::{ApiAnswer, ApiRequest, Backend},
     error::{Error, Exit},
     output::Answer,
@@ -13,14 +14,6 @@ use domain::values::{
     money::{Currency, Money},
 };
 use serde_json::{Value, json};
-
-/// The checkout to create.
-pub(super) struct Wanted<'a> {
-    pub(super) price: &'a str,
-    pub(super) quantity: u32,
-    pub(super) reference: Option<&'a str>,
-    pub(super) success_url: &'a str,
-}
 
 /// The error of an answer that is no success. Shows Flex's code and no other member.
 fn refused(answer: &ApiAnswer, what: &str) -> Error {
@@ -42,7 +35,7 @@ fn refused(answer: &ApiAnswer, what: &str) -> Error {
 
 pub(super) async fn create<B: Backend>(
     on: &Context<'_, B>,
-    wanted: &Wanted<'_>,
+    command: &CheckoutCommand,
 ) -> Result<Answer, Error> {
     if on.stack.mode == Mode::Live {
         return Err(
@@ -50,19 +43,11 @@ pub(super) async fn create<B: Backend>(
                 .cured_by("Use a test stack."),
         );
     }
-    let mut session = json!({
-        "line_items": [{"price": wanted.price, "quantity": wanted.quantity}],
-        "success_url": wanted.success_url,
-        "mode": "payment",
-    });
-    if let (Some(reference), Some(members)) = (wanted.reference, session.as_object_mut()) {
-        members.insert("client_reference_id".to_owned(), json!(reference));
-    }
     let request = ApiRequest {
         provider: "flex",
         method: "POST",
         path: "/v1/checkout/sessions".to_owned(),
-        body: Some(json!({"checkout_session": session})),
+        body: Some(json!({"checkout_session": session(command)})),
     };
     let answer = on.backend.platform().call_provider(request).await?;
     if !matches!(answer.status, 200 | 201) {
@@ -84,6 +69,25 @@ pub(super) async fn create<B: Backend>(
         "{id}\nPay here with the test card 4242 4242 4242 4242:\n  {url}\nThen:  till order {id}\n"
     );
     Answer::of(&data, text)
+}
+
+/// The session to create, as Flex reads it.
+fn session(command: &CheckoutCommand) -> Value {
+    let CheckoutCommand::Create {
+        price,
+        quantity,
+        reference,
+        success_url,
+    } = command;
+    let mut session = json!({
+        "line_items": [{"price": price, "quantity": quantity}],
+        "success_url": success_url,
+        "mode": "payment",
+    });
+    if let (Some(reference), Some(members)) = (reference, session.as_object_mut()) {
+        members.insert("client_reference_id".to_owned(), json!(reference));
+    }
+    session
 }
 
 pub(super) async fn line_items<B: Backend>(
@@ -108,24 +112,26 @@ pub(super) async fn line_items<B: Backend>(
     }
     let items = answer.body.get("line_items").and_then(Value::as_array);
     let items = items.cloned().unwrap_or_default();
-    let rows: Vec<_> = items.iter().map(cells).collect();
-    let head = [
-        ("item", Column::Text),
-        ("qty", Column::Number),
-        ("total", Column::Number),
-        ("eligibility", Column::Text),
-    ];
-    let text = if rows.is_empty() {
-        "No line items.\n".to_owned()
-    } else {
-        table(&head, &rows, on.terminal.width())
-    };
+    let text = items_text(&items, on.terminal.width());
     // Sold goods and amounts: no personal data.
     let data = LineItems {
         checkout_session_id: session.to_owned(),
         line_items: items,
     };
     Answer::of(&data, text)
+}
+
+fn items_text(items: &[Value], width: usize) -> String {
+    if items.is_empty() {
+        return "No line items.\n".to_owned();
+    }
+    let head = [
+        ("item", Column::Text),
+        ("qty", Column::Number),
+        ("total", Column::Number),
+        ("eligibility", Column::Text),
+    ];
+    table(&head, &items.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
 /// Name, quantity, total and eligibility of a line item, as Flex states them.

@@ -27,12 +27,11 @@ pub(super) async fn run<B: Backend>(
 }
 
 fn person(id: &str, guest: bool) -> Result<Person, Error> {
-    let bad = |error: domain::values::ids::BadId| Error::usage(error.to_string());
-    if guest {
-        OrderId::new(id).map(Person::Guest).map_err(bad)
+    Ok(if guest {
+        Person::Guest(OrderId::new(id)?)
     } else {
-        CustomerId::new(id).map(Person::Customer).map_err(bad)
-    }
+        Person::Customer(CustomerId::new(id)?)
+    })
 }
 
 async fn export_one<B: Backend>(on: &Context<'_, B>, person: &Person) -> Result<Answer, Error> {

@@ -15,8 +15,9 @@ use domain::{
     delivery::stored_event::{EventState, StoredEvent},
     ports::{Events as _, Receipts as _},
     receipt::ReceiptStatus,
-    values::ids::{EventId, ReceiptId},
+    values::ids::{EventId, OrderId, ReceiptId},
 };
+use jiff::tz::TimeZone;
 use operator::events;
 use std::{fmt::Write as _, path::Path};
 
@@ -93,11 +94,7 @@ fn answer(why: &why::Why, waits: bool, width: usize) -> Result<Answer, Error> {
 async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
     let event = stored(on, id).await?;
     let orders = orders_of_event(on.backend.store(), &event).await?;
-    let outbox: Vec<String> = event
-        .outbox
-        .iter()
-        .map(|handoff| format!("{handoff:?}"))
-        .collect();
+    let outbox = event.outbox.iter();
     let data = Event {
         event_id: event.event_id.clone(),
         provider: event.provider.clone(),
@@ -111,11 +108,16 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         reason: event.reason.clone(),
         attempts: event.attempts,
         notes: answers::notes(&event.notes),
-        outbox,
+        outbox: outbox.map(|handoff| format!("{handoff:?}")).collect(),
         body_bytes: event.body.len(),
         fingerprint: event.fingerprint.clone(),
         orders,
     };
+    let text = show_text(&event, &data.orders, &on.stack.zone);
+    Answer::of(&data, text)
+}
+
+fn show_text(event: &StoredEvent, orders: &[OrderId], zone: &TimeZone) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(text, "{label:14}{value}");
@@ -127,22 +129,20 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
         line("Reason", reason);
     }
     line("Tries", &event.attempts.to_string());
-    line("Received", &time::full(event.received_at, &on.stack.zone));
+    line("Received", &time::full(event.received_at, zone));
     if let Some(at) = event.occurred_at {
-        line("Happened", &time::full(at, &on.stack.zone));
+        line("Happened", &time::full(at, zone));
     }
     line("Delivery", event.delivery_id.as_str());
-    line(
-        "Body",
-        &format!("{} bytes, SHA-256 {}", event.body.len(), event.fingerprint),
-    );
+    let (bytes, hash) = (event.body.len(), &event.fingerprint);
+    line("Body", &format!("{bytes} bytes, SHA-256 {hash}"));
     for note in event.notes.iter() {
         line("Note", &note.to_string());
     }
-    for order in &data.orders {
+    for order in orders {
         line("Order", &format!("till order {order}"));
     }
-    Answer::of(&data, text)
+    text
 }
 
 /// The signed bytes. They hold personal data, so a terminal shows them only on request, and the event keeps who read them.
@@ -160,41 +160,29 @@ async fn body<B: Backend>(
     }
     let event = stored(on, id).await?;
     let note = super::write::note(on, args).await?;
-    if args.dry_run {
-        let data = EventBody {
-            event_id: event.event_id,
-            bytes: event.body.len(),
-            file: None,
-            body: None,
-        };
-        let text = format!("Would leave a note of {} on the event.\n", note.by());
-        return Answer::of(&data, text);
-    }
-    let event = events::read_body(on.backend.store(), &event.event_id, &note).await?;
-    let event = event.ok_or_else(|| Error::not_found(format!("no event {id}")))?;
     let mut data = EventBody {
         event_id: event.event_id,
         bytes: event.body.len(),
         file: None,
         body: None,
     };
+    if args.dry_run {
+        let text = format!("Would leave a note of {} on the event.\n", note.by());
+        return Answer::of(&data, text);
+    }
+    let event = events::read_body(on.backend.store(), &data.event_id, &note).await?;
+    let event = event.ok_or_else(|| Error::not_found(format!("no event {id}")))?;
+    data.bytes = event.body.len();
     let Some(path) = out else {
         let body = String::from_utf8_lossy(&event.body).into_owned();
         let text = format!("{body}\n");
         data.body = Some(body);
         return Ok(Answer::of(&data, text)?.raw());
     };
-    std::fs::write(path, &event.body).map_err(|error| {
-        Error::new(
-            Exit::Failed,
-            format!("{} cannot be written: {error}", path.display()),
-        )
-    })?;
-    data.file = Some(path.display().to_string());
-    let text = format!(
-        "{} bytes written to {}. They hold personal data.\n",
-        data.bytes,
-        path.display()
-    );
+    let (file, bytes) = (path.display().to_string(), data.bytes);
+    std::fs::write(path, &event.body)
+        .map_err(|error| Error::new(Exit::Failed, format!("{file} cannot be written: {error}")))?;
+    let text = format!("{bytes} bytes written to {file}. They hold personal data.\n");
+    data.file = Some(file);
     Answer::of(&data, text)
 }

@@ -63,14 +63,6 @@ pub(super) async fn drop<B: Backend>(
     act(on, Action::Drop, ids, args).await
 }
 
-/// The result for one event, or the planned one.
-struct Item {
-    id: EventId,
-    text: String,
-    /// True if it changed, or would.
-    done: bool,
-}
-
 async fn act<B: Backend>(
     on: &Context<'_, B>,
     action: Action,
@@ -85,7 +77,7 @@ async fn act<B: Backend>(
     }
     let planned = plan.iter().filter(|item| item.done).count();
     if args.dry_run || planned == 0 {
-        return answer(action, &plan, &ids, true, false);
+        return answer(action, plan, &ids, true, false);
     }
     let danger = match action {
         Action::Drop => Danger::Irreversible,
@@ -97,11 +89,11 @@ async fn act<B: Backend>(
     let mut done = Vec::new();
     for id in &ids {
         if on.terminal.is_interrupted() {
-            return answer(action, &done, &ids, false, true);
+            return answer(action, done, &ids, false, true);
         }
         done.push(carry_out(on, action, id, &note).await);
     }
-    answer(action, &done, &ids, false, false)
+    answer(action, done, &ids, false, false)
 }
 
 /// The ids of the arguments; `-` stands for those of stdin.
@@ -130,15 +122,15 @@ async fn preview<B: Backend>(
     on: &Context<'_, B>,
     action: Action,
     id: &EventId,
-) -> Result<Item, Error> {
+) -> Result<EventResult, Error> {
     let store = on.backend.store();
     let (text, done) = match action {
         Action::Release => again(events::preview(store, id, Ask::Release).await?),
         Action::Replay => again(events::preview(store, id, Ask::Replay).await?),
         Action::Drop => dropped(events::preview_drop(store, id).await?),
     };
-    Ok(Item {
-        id: id.clone(),
+    Ok(EventResult {
+        event_id: id.clone(),
         text,
         done,
     })
@@ -157,7 +149,7 @@ async fn carry_out<B: Backend>(
     action: Action,
     id: &EventId,
     note: &Note,
-) -> Item {
+) -> EventResult {
     let store = on.backend.store();
     let result: Result<(String, bool), RetryableError> = match action {
         Action::Release => events::release(store, store, id, note).await.map(again),
@@ -165,18 +157,18 @@ async fn carry_out<B: Backend>(
         Action::Drop => events::drop_event(store, id, note).await.map(dropped),
     };
     let (text, done) = result.unwrap_or_else(|error| (format!("failed: {error}"), false));
-    Item {
-        id: id.clone(),
+    EventResult {
+        event_id: id.clone(),
         text,
         done,
     }
 }
 
-fn plan_text(action: Action, plan: &[Item], note: &Note) -> String {
+fn plan_text(action: Action, plan: &[EventResult], note: &Note) -> String {
     let planned = plan.iter().filter(|item| item.done).count();
     let mut text = format!("Would {} {}:\n", action.word(), count(planned, "event"));
     for item in plan {
-        let _ = writeln!(text, "  {}  {}", item.id, item.text);
+        let _ = writeln!(text, "  {}  {}", item.event_id, item.text);
     }
     let effect = match action {
         Action::Drop => "A dropped event has no effect. Handle its sale by hand.",
@@ -188,65 +180,50 @@ fn plan_text(action: Action, plan: &[Item], note: &Note) -> String {
     text
 }
 
+/// The answer about the events that were tried, of all events that were named.
 fn answer(
     action: Action,
-    items: &[Item],
-    ids: &[EventId],
+    events: Vec<EventResult>,
+    named: &[EventId],
     dry_run: bool,
     interrupted: bool,
 ) -> Result<Answer, Error> {
-    let failed: Vec<EventId> = items
-        .iter()
-        .filter(|item| !item.done)
-        .map(|item| item.id.clone())
-        .collect();
-    let left: Vec<EventId> = ids.iter().skip(items.len()).cloned().collect();
-    let done = items.len() - failed.len();
+    let failed = events.iter().filter(|event| !event.done);
+    let failed: Vec<EventId> = failed.map(|event| event.event_id.clone()).collect();
+    let left: Vec<EventId> = named.iter().skip(events.len()).cloned().collect();
     let mut text = String::new();
-    for item in items {
-        let _ = writeln!(text, "{}  {}", item.id, item.text);
+    for event in &events {
+        let _ = writeln!(text, "{}  {}", event.event_id, event.text);
     }
     let verb = if dry_run { "would change" } else { "changed" };
-    let _ = writeln!(
-        text,
-        "{} {verb}, {} left unchanged.",
-        count(done, "event"),
-        failed.len()
-    );
-    let commands: Vec<String> = if left.is_empty() {
-        Vec::new()
-    } else {
-        let ids: Vec<String> = left.iter().map(ToString::to_string).collect();
-        vec![format!(
-            "till event {} {} --why \"…\"",
-            action.word(),
-            ids.join(" ")
-        )]
-    };
-    for command in &commands {
+    let (done, unchanged) = (events.len() - failed.len(), failed.len());
+    let done = count(done, "event");
+    let _ = writeln!(text, "{done} {verb}, {unchanged} left unchanged.");
+    let mut commands = Vec::new();
+    if !left.is_empty() {
+        let ids: Vec<&str> = left.iter().map(EventId::as_str).collect();
+        let (verb, ids) = (action.word(), ids.join(" "));
+        let command = format!("till event {verb} {ids} --why \"…\"");
         let _ = writeln!(text, "Stopped. To continue:\n  {command}");
+        commands.push(command);
     }
-    let result = |item: &Item| EventResult {
-        event_id: item.id.clone(),
-        done: item.done,
-        text: item.text.clone(),
-    };
-    let number_failed = failed.len();
+    let exit = ending(&events, unchanged, interrupted);
     let data = EventWrite {
         action: action.word(),
         dry_run,
-        events: items.iter().map(result).collect(),
+        events,
         failed,
         not_tried: left,
         commands,
     };
-    let all_unknown = !items.is_empty()
-        && items
-            .iter()
-            .all(|item| item.text == Left::Unknown.to_string());
-    let exit = match exit(number_failed, interrupted) {
-        Exit::Failed if all_unknown => Exit::NotFound,
-        exit => exit,
-    };
     Ok(Answer::of(&data, text)?.ending(exit))
+}
+
+/// The exit code. A failure is "not found" if no event is stored.
+fn ending(events: &[EventResult], failed: usize, interrupted: bool) -> Exit {
+    let unknown = Left::Unknown.to_string();
+    match exit(failed, interrupted) {
+        Exit::Failed if events.iter().all(|event| event.text == unknown) => Exit::NotFound,
+        exit => exit,
+    }
 }

@@ -29,26 +29,17 @@ pub(super) async fn logs<B: Backend>(
         before,
         most: args.limit,
     };
-    let lines = on.backend.platform().log_lines(&query).await?;
+    let mut lines = on.backend.platform().log_lines(&query).await?;
     let is_cut = lines.len() >= args.limit;
-    let lines: Vec<LogLine> = lines
-        .into_iter()
-        .filter(|line| is_wanted(line, args))
-        .collect();
-    let text: String = lines.iter().map(|line| sentence(line, on)).collect();
-    let entry = |line: &LogLine| LogEntry {
-        at: line.at,
-        fields: line.fields.clone(),
-    };
+    lines.retain(|line| is_wanted(line, args));
+    let mut text: String = lines.iter().map(|line| sentence(line, on)).collect();
+    if text.is_empty() {
+        text += "No lines.\n";
+    }
     let data = Logs {
         since,
         before,
-        lines: lines.iter().map(entry).collect(),
-    };
-    let text = if text.is_empty() {
-        "No lines.\n".to_owned()
-    } else {
-        text
+        lines: lines.iter().map(LogEntry::from).collect(),
     };
     let exit = if lines.is_empty() && args.id.is_some() {
         Exit::NotFound
@@ -56,62 +47,46 @@ pub(super) async fn logs<B: Backend>(
         Exit::Done
     };
     let answer = Answer::of(&data, text)?.ending(exit).cut(is_cut);
+    let warning = "these are the first lines: raise --limit, or begin later.";
     Ok(if is_cut {
-        answer.warned(
-            "limit",
-            "these are the first lines: raise --limit, or begin later.",
-        )
+        answer.warned("limit", warning)
     } else {
         answer
     })
 }
 
+/// The pattern by which `CloudWatch` Logs finds the lines.
 fn pattern(args: &LogsArgs) -> Result<String, Error> {
-    let is_word = |text: &&String| {
-        text.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    if let Some(bad) = args
-        .outcome
-        .iter()
-        .chain(&args.field)
-        .find(|text| !is_word(text))
-    {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let mut words = args.outcome.iter().chain(&args.field);
+    if let Some(bad) = words.find(|word| !word.bytes().all(is_letter)) {
         return Err(Error::usage(format!("{bad:?} is no word of the log")));
     }
-    if let Some(id) = &args.id {
+    match &args.id {
+        Some(id) if id.contains(['"', '\\', '@']) => Err(Error::usage("this is no id")),
         // A text pattern; the other conditions are looked at afterwards.
-        return if id.contains(['"', '\\', '@']) {
-            Err(Error::usage("this is no id"))
-        } else {
-            Ok(format!("\"{id}\""))
-        };
+        Some(id) => Ok(format!("\"{id}\"")),
+        None if args.gateway => Ok("{ ($.status = \"4*\") || ($.status = \"5*\") }".to_owned()),
+        None => Ok(pattern_of_fields(args)),
     }
-    if args.gateway {
-        return Ok("{ ($.status = \"4*\") || ($.status = \"5*\") }".to_owned());
-    }
-    let functions = args
-        .function
-        .iter()
-        .map(|of| format!("($.function = \"{}\")", of.name()));
-    let outcomes = args
-        .outcome
-        .iter()
-        .map(|word| format!("($.outcome = \"{word}\")"));
+}
+
+/// The pattern for the function, the outcome and the fields of a line. Without them, for all lines but those of Lambda.
+fn pattern_of_fields(args: &LogsArgs) -> String {
+    let functions = args.function.iter();
+    let functions = functions.map(|of| format!("($.function = \"{}\")", of.name()));
+    let outcomes = args.outcome.iter();
+    let outcomes = outcomes.map(|word| format!("($.outcome = \"{word}\")"));
     let fields = args.field.iter().map(|name| format!("($.{name} IS TRUE)"));
     let any = |parts: Vec<String>| (!parts.is_empty()).then(|| format!("({})", parts.join(" || ")));
-    let parts: Vec<String> = [
-        any(functions.collect()),
-        any(outcomes.chain(fields).collect()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    Ok(if parts.is_empty() {
+    let functions = any(functions.collect());
+    let others = any(outcomes.chain(fields).collect());
+    let parts: Vec<String> = functions.into_iter().chain(others).collect();
+    if parts.is_empty() {
         BOUNDARIES.map(|start| format!("-\"{start}\"")).join(" ")
     } else {
         format!("{{ {} }}", parts.join(" && "))
-    })
+    }
 }
 
 /// The starts of Lambda's own lines around each call. They say nothing about an event.
@@ -124,7 +99,7 @@ const BOUNDARIES: [&str; 4] = [
 
 /// True for a line of a function, and for one of Lambda's that tells more than the bounds of a call.
 fn is_news(line: &LogLine) -> bool {
-    let message = line.fields.get("message").and_then(Value::as_str);
+    let message = line.text("message");
     !message.is_some_and(|text| BOUNDARIES.iter().any(|start| text.starts_with(start)))
 }
 
@@ -133,12 +108,7 @@ fn is_wanted(line: &LogLine, args: &LogsArgs) -> bool {
     if args.id.is_none() && !is_news(line) {
         return false;
     }
-    let text = |name: &str| {
-        line.fields
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |name: &str| line.text(name).unwrap_or_default();
     let is_true = |name: &String| line.fields.get(name.as_str()) == Some(&Value::Bool(true));
     let has_any =
         args.outcome.iter().any(|word| word == text("outcome")) || args.field.iter().any(is_true);
@@ -169,12 +139,7 @@ const QUIET: [&str; 6] = [
 
 /// `09:41:03  fulfillment  fulfilled   order fulfilled: event_id=…`.
 fn sentence<B>(line: &LogLine, on: &Context<'_, B>) -> String {
-    let field = |name: &str| {
-        line.fields
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let field = |name: &str| line.text(name).unwrap_or_default();
     let mut parts = Vec::new();
     for (name, value) in line.fields.as_object().into_iter().flatten() {
         let is_empty = value.is_null() || *value == Value::Bool(false);

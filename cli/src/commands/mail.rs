@@ -13,6 +13,7 @@ use crate::{
     time, why,
 };
 use domain::{
+    access::contact::Contact,
     receipt::{Receipt, ReceiptState, ReceiptStatus},
     sale::{order::Order, statement::Customer},
     values::ids::ReceiptId,
@@ -179,20 +180,8 @@ fn message_ids(receipt: &Receipt) -> Vec<String> {
 
 /// The mail as it would be sent now, by the built-in templates. Name and address are masked unless revealed.
 async fn preview<B: Backend>(on: &Context<'_, B>, id: &str, html: bool) -> Result<Answer, Error> {
-    use domain::ports::{Entitlements as _, Orders as _};
     let receipt = stored(on, id).await?;
-    let store = on.backend.store();
-    let order = store.order(&receipt.order_id).await?;
-    let order = order.ok_or_else(|| Error::not_found(format!("no order {}", receipt.order_id)))?;
-    let (order, contact) = if on.options.reveal {
-        let contact = match &order.customer.customer_id {
-            Some(id) => store.contact(id).await?,
-            None => None,
-        };
-        (order, contact)
-    } else {
-        (masked(&order), None)
-    };
+    let (order, contact) = recipient(on, &receipt).await?;
     let merchant = merchant(on)?;
     let templates =
         Templates::built_in().map_err(|error| Error::new(Exit::Failed, error.to_string()))?;
@@ -221,6 +210,25 @@ async fn preview<B: Backend>(on: &Context<'_, B>, id: &str, html: bool) -> Resul
         email.subject,
     );
     Answer::of(&data, text)
+}
+
+/// The order of a mail, and the contact of its customer. Unless revealed, the customer is masked and the contact unread.
+async fn recipient<B: Backend>(
+    on: &Context<'_, B>,
+    receipt: &Receipt,
+) -> Result<(Order, Option<Contact>), Error> {
+    use domain::ports::{Entitlements as _, Orders as _};
+    let store = on.backend.store();
+    let order = store.order(&receipt.order_id).await?;
+    let order = order.ok_or_else(|| Error::not_found(format!("no order {}", receipt.order_id)))?;
+    if !on.options.reveal {
+        return Ok((masked(&order), None));
+    }
+    let contact = match &order.customer.customer_id {
+        Some(id) => store.contact(id).await?,
+        None => None,
+    };
+    Ok((order, contact))
 }
 
 /// The order with a masked customer.

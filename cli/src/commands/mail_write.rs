@@ -141,26 +141,21 @@ pub(super) async fn close<B: Backend>(
         note.by(),
         note.why()
     );
+    let mut data = MailClose {
+        receipt_id: receipt.receipt_id,
+        dry_run: args.dry_run,
+        closed: false,
+        text: None,
+    };
     if args.dry_run {
-        let data = MailClose {
-            receipt_id: receipt.receipt_id,
-            dry_run: true,
-            closed: false,
-            text: None,
-        };
         return Answer::of(&data, format!("{plan}\nNothing changed.\n"));
     }
     confirmed(on, Danger::Irreversible, args, &plan)?;
     let store = on.backend.store();
-    let done = operator::close::close(store, &receipt.receipt_id, version, &note).await?;
-    let is_left = !matches!(done, Closed::Now { .. });
-    let data = MailClose {
-        receipt_id: receipt.receipt_id,
-        dry_run: false,
-        closed: !is_left,
-        text: Some(done.to_string()),
-    };
-    Ok(Answer::of(&data, format!("{done}\n"))?.ending(ending(is_left)))
+    let done = operator::close::close(store, &data.receipt_id, version, &note).await?;
+    data.closed = matches!(done, Closed::Now { .. });
+    data.text = Some(done.to_string());
+    Ok(Answer::of(&data, format!("{done}\n"))?.ending(ending(!data.closed)))
 }
 
 /// An address, asked for or read from stdin. The command line would keep it in the shell's history.
@@ -197,11 +192,8 @@ pub(super) async fn correct<B: Backend>(
     let order = order(on, id).await?;
     let email = typed(on, "New address:")?;
     let note = note(on, args).await?;
-    let old = order
-        .customer
-        .email
-        .as_deref()
-        .map_or_else(|| "none".to_owned(), mask::email);
+    let old = order.customer.email.as_deref();
+    let old = old.map_or_else(|| "none".to_owned(), mask::email);
     let plan = format!(
         "Order {}: {old} becomes {}. The receipt of a live sale goes there; other mails use the address at the provider.\n\
          By {}: {}",
@@ -210,31 +202,26 @@ pub(super) async fn correct<B: Backend>(
         note.by(),
         note.why()
     );
+    let mut data = MailCorrectAddress {
+        order_id: order.order_id,
+        dry_run: args.dry_run,
+        corrected: false,
+        text: None,
+    };
     if args.dry_run {
-        let data = MailCorrectAddress {
-            order_id: order.order_id,
-            dry_run: true,
-            corrected: false,
-            text: None,
-        };
         return Answer::of(&data, format!("{plan}\nNothing changed.\n"));
     }
     confirmed(on, Danger::CustomerNotices, args, &plan)?;
     let store = on.backend.store();
     let done =
-        operator::address::correct(store, &order.order_id, order.version, &email, &note).await?;
-    let is_left = done != Corrected::Now;
-    let data = MailCorrectAddress {
-        order_id: order.order_id,
-        dry_run: false,
-        corrected: !is_left,
-        text: Some(done.to_string()),
-    };
+        operator::address::correct(store, &data.order_id, order.version, &email, &note).await?;
+    data.corrected = done == Corrected::Now;
+    data.text = Some(done.to_string());
     let mut text = format!("{done}\n");
     for id in order.delivery_failures.keys() {
         text += &format!("Now send it again:  till mail resend {id}\n");
     }
-    Ok(Answer::of(&data, text)?.ending(ending(is_left)))
+    Ok(Answer::of(&data, text)?.ending(ending(!data.corrected)))
 }
 
 /// The address to clear.

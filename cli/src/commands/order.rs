@@ -12,12 +12,15 @@ use crate::{
         gather::{Rows, gather, open_events},
         missing::missing,
         text::text,
-        view::{Known, view},
+        view::{Known, OrderView, view},
     },
     output::Answer,
     style::count,
 };
-use domain::values::ids::{CustomerId, PaymentIntentId, SubscriptionId};
+use domain::{
+    sale::order::Order,
+    values::ids::{CustomerId, OrderId, PaymentIntentId, SubscriptionId},
+};
 use jiff::ToSpan;
 use serde_json::Value;
 
@@ -40,71 +43,63 @@ pub(super) async fn order<B: Backend>(
     let found = find(on.backend.store(), id.trim()).await?;
     match found.orders.as_slice() {
         [] => missing(on, id).await,
-        [_] => one(on, &found, args).await,
-        _ => several(on, &found),
+        [id] => one(on, id, args).await,
+        _ => several(&found),
     }
 }
 
 async fn one<B: Backend>(
     on: &Context<'_, B>,
-    found: &Found,
+    id: &OrderId,
     args: &OrderArgs,
 ) -> Result<Answer, Error> {
     let store = on.backend.store();
-    let id = found
-        .orders
-        .first()
-        .ok_or_else(|| Error::not_found("no order"))?;
     let rows = gather(store, id).await?;
     let rows =
         rows.ok_or_else(|| Error::not_found(format!("order {id} is linked and not stored")))?;
-    let mut marks = vec![id.as_str()];
-    marks.extend(
-        rows.order
-            .payment_intents
-            .iter()
-            .map(PaymentIntentId::as_str),
-    );
-    marks.extend(
-        rows.order
-            .subscription_id
-            .iter()
-            .map(SubscriptionId::as_str),
-    );
-    let open = open_events(store, &marks).await?;
-    let (log, log_error) = if args.logs {
-        match log_lines(on, &rows).await {
-            Ok(lines) => (lines, None),
-            Err(error) => (Vec::new(), Some(error)),
-        }
+    let open = open_events(store, &marks(&rows.order)).await?;
+    let log = if args.logs {
+        log_lines(on, &rows).await
     } else {
-        (Vec::new(), None)
+        Ok(Vec::new())
     };
     let known = Known {
         rows: &rows,
         open: &open,
-        log: &log,
+        log: log.as_deref().unwrap_or_default(),
     };
     let view = view(known, on.options.reveal, on.now);
     if args.for_customer {
-        let data = OrderForCustomer {
-            text: paragraph(&view, &on.stack.zone),
-            order_id: view.order_id,
-        };
-        let width = on.terminal.width();
-        let text = crate::style::wrapped(&data.text, width, 0) + "\n";
-        return Answer::of(&data, text);
+        return for_customer(on, view);
     }
     let text = text(&view, &on.stack.zone, on.now, on.terminal.width());
     let answer = Answer::of(&view, text)?;
-    Ok(match (log_error, args.logs) {
-        (Some(error), _) => answer.warned("no_log", format!("the log is not readable: {error}")),
-        (None, true) => answer,
-        (None, false) => answer.warned(
+    Ok(match (log, args.logs) {
+        (Err(error), _) => answer.warned("no_log", format!("the log is not readable: {error}")),
+        (Ok(_), true) => answer,
+        (Ok(_), false) => answer.warned(
             "no_log",
             "deliveries and duplicates are in the log only; add --logs to read it.",
         ),
     })
+}
+
+/// The ids by which an event may name the order.
+fn marks(order: &Order) -> Vec<&str> {
+    let payments = order.payment_intents.iter().map(PaymentIntentId::as_str);
+    let subscription = order.subscription_id.iter().map(SubscriptionId::as_str);
+    let ids = std::iter::once(order.order_id.as_str());
+    ids.chain(payments).chain(subscription).collect()
+}
+
+/// The order as a text to send to its customer.
+fn for_customer<B>(on: &Context<'_, B>, view: OrderView) -> Result<Answer, Error> {
+    let data = OrderForCustomer {
+        text: paragraph(&view, &on.stack.zone),
+        order_id: view.order_id,
+    };
+    let text = crate::style::wrapped(&data.text, on.terminal.width(), 0) + "\n";
+    Answer::of(&data, text)
 }
 
 /// The log lines that name the order or its payments, within the log's retention.
@@ -124,7 +119,7 @@ async fn log_lines<B: Backend>(on: &Context<'_, B>, rows: &Rows) -> Result<Vec<L
     // Deliveries name their event only, so the events that were decided lead to them.
     let mut events: Vec<String> = lines
         .iter()
-        .filter_map(|line| line.fields.get("event_id")?.as_str().map(str::to_owned))
+        .filter_map(|line| line.text("event_id").map(str::to_owned))
         .collect();
     events.sort();
     events.dedup();
@@ -141,7 +136,7 @@ async fn log_lines<B: Backend>(on: &Context<'_, B>, rows: &Rows) -> Result<Vec<L
     Ok(lines)
 }
 
-fn several<B>(on: &Context<'_, B>, found: &Found) -> Result<Answer, Error> {
+fn several(found: &Found) -> Result<Answer, Error> {
     let ids: Vec<String> = found.orders.iter().map(ToString::to_string).collect();
     let mut text = format!("{} by this {}:\n", count(ids.len(), "order"), found.via);
     for id in &ids {
@@ -151,7 +146,6 @@ fn several<B>(on: &Context<'_, B>, found: &Found) -> Result<Answer, Error> {
         via: found.via,
         orders: ids,
     };
-    let _ = on;
     Answer::of(&data, text)
 }
 
@@ -185,8 +179,8 @@ async fn by_email<B: Backend>(on: &Context<'_, B>, args: &OrderArgs) -> Result<A
             };
             Ok(Answer::of(&data, text.to_owned())?.ending(Exit::NotFound))
         }
-        [_] => one(on, &found, args).await,
-        _ => several(on, &found),
+        [id] => one(on, id, args).await,
+        _ => several(&found),
     }
 }
 

@@ -21,14 +21,7 @@ pub(super) async fn orders<B: Backend>(
     args: &OrdersArgs,
 ) -> Result<Answer, Error> {
     let (since, before) = super::events::range(on, &args.range)?;
-    let is_wanted = |order: &Order| {
-        let state = order.state().to_string();
-        let mut shortfalls = order.shortfalls.iter();
-        args.state.as_ref().is_none_or(|wanted| *wanted == state)
-            && (!args.disputed || order.is_disputed())
-            && (!args.short || shortfalls.any(|short| short.filled_at.is_none()))
-            && (!args.mail_trouble || !order.delivery_failures.is_empty())
-    };
+    let is_wanted = |order: &Order| is_wanted(order, args);
     let search = PlacedSearch {
         since,
         before,
@@ -60,6 +53,15 @@ pub(super) async fn orders<B: Backend>(
             ),
         ),
     })
+}
+
+fn is_wanted(order: &Order, args: &OrdersArgs) -> bool {
+    let state = order.state().to_string();
+    let mut shortfalls = order.shortfalls.iter();
+    args.state.as_ref().is_none_or(|wanted| *wanted == state)
+        && (!args.disputed || order.is_disputed())
+        && (!args.short || shortfalls.any(|short| short.filled_at.is_none()))
+        && (!args.mail_trouble || !order.delivery_failures.is_empty())
 }
 
 fn line(order: &Order) -> OrderLine {

@@ -1,6 +1,6 @@
 //! `till redrive`: the messages of a dead-letter queue.
 
-use super::write::{confirmed, exit, note, word};
+use super::write::{confirmed, exit, next_text, note, word};
 use crate::{
     Context,
     answers::Redrive,
@@ -143,39 +143,31 @@ fn queue_name(hop: Hop) -> &'static str {
     }
 }
 
+/// The command that runs the redrive, or continues it.
+fn command<B>(on: &Context<'_, B>, args: &RedriveArgs) -> String {
+    let mut command = format!("till redrive {}", queue_name(args.queue));
+    for id in &args.only {
+        let _ = write!(command, " --only {}", word(id));
+    }
+    if args.pace != PACE {
+        let _ = write!(command, " --pace {}", args.pace);
+    }
+    let _ = write!(command, " --stack {} --why \"…\"", on.stack.name);
+    command
+}
+
 fn answer<B>(on: &Context<'_, B>, args: &RedriveArgs, done: &Redriven) -> Result<Answer, Error> {
     let name = queue_name(args.queue);
-    let only: String = args
-        .only
-        .iter()
-        .map(|id| format!(" --only {}", word(id)))
-        .collect();
-    let pace = if args.pace == PACE {
-        String::new()
-    } else {
-        format!(" --pace {}", args.pace)
-    };
-    let command = format!(
-        "till redrive {name}{only}{pace} --stack {} --why \"…\"",
-        on.stack.name
-    );
-    let mut text = format!("Dead letters of {name}: {done}\n");
     let rest = done
         .depth
         .is_some_and(|depth| depth > (done.not_ours + done.others) as u64);
     let commands = if rest || done.stopped.is_some() {
-        vec![command]
+        vec![command(on, args)]
     } else {
         Vec::new()
     };
-    for command in &commands {
-        let to = if done.dry_run {
-            "Nothing changed. To run it"
-        } else {
-            "To continue"
-        };
-        let _ = writeln!(text, "{to}:\n  {command}");
-    }
+    let mut text = format!("Dead letters of {name}: {done}\n");
+    text += &next_text(&commands, done.dry_run);
     if done.not_ours > 0 {
         text += "Delete messages that are not understood by hand in the SQS console; they would fail again.\n";
     }

@@ -2,7 +2,7 @@
 
 use super::{
     events::range,
-    write::{confirmed, exit, note, word},
+    write::{confirmed, exit, next_text, note, word},
 };
 use crate::{
     Context,
@@ -30,11 +30,7 @@ pub(super) async fn replay<B: Backend>(
         return Err(Error::usage("a replay needs --since"));
     }
     let (since, before) = range(on, &args.range)?;
-    let after = args
-        .after
-        .as_ref()
-        .map(|id| EventId::new(id.clone()))
-        .transpose();
+    let after = args.after.as_deref().map(EventId::new);
     let search = Search {
         event_type: args.event_type.clone(),
         since,
@@ -45,7 +41,7 @@ pub(super) async fn replay<B: Backend>(
         parked: args.include_parked,
         events: args.limit,
         pages: args.pages,
-        after: after.map_err(|error| Error::usage(error.to_string()))?,
+        after: after.transpose()?,
     };
     let note = note(on, &args.write).await?;
     if !args.write.dry_run {
@@ -152,20 +148,12 @@ fn answer<B>(
     done: &Replayed,
 ) -> Result<Answer, Error> {
     let interrupted = on.terminal.is_interrupted() && !done.complete;
-    let mut text = summary(on, search, done) + "\n";
     let commands = if done.dry_run || !done.complete {
         vec![command(on, search, args, done)]
     } else {
         Vec::new()
     };
-    for command in &commands {
-        let to = if done.dry_run {
-            "Nothing changed. To run it"
-        } else {
-            "To continue"
-        };
-        let _ = writeln!(text, "{to}:\n  {command}");
-    }
+    let text = summary(on, search, done) + "\n" + &next_text(&commands, done.dry_run);
     let count = |(again, number): (&Again, &usize)| ReplayCount {
         result: again.to_string(),
         count: *number,

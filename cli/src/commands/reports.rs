@@ -8,32 +8,19 @@ use crate::{
     output::Answer,
 };
 use domain::{resource::receivables::Ages, values::ids::CustomerId};
-use jiff::civil::Date;
+use jiff::{Timestamp, tz::TimeZone};
 use operator::report;
+use std::ops::Range;
 
 pub(super) async fn journal<B: Backend>(
     on: &Context<'_, B>,
     period: &str,
 ) -> Result<Answer, Error> {
     let zone = &on.stack.zone;
-    let bad = || {
+    let range = range(period, zone).ok_or_else(|| {
         Error::usage(format!("{period:?} is no month and no day"))
             .cured_by("Write 2026-03 or 2026-03-03")
-    };
-    let is_month = period.matches('-').count() == 1;
-    let first: Date = if is_month {
-        format!("{period}-01")
-    } else {
-        period.to_owned()
-    }
-    .parse()
-    .map_err(|_| bad())?;
-    let range = if is_month {
-        report::month(first, zone)
-    } else {
-        report::day(first, zone)
-    };
-    let range = range.map_err(|_| bad())?;
+    })?;
     let mut progress = |read: usize| on.terminal.progress(Some(&format!("{read} movements")));
     let found = report::journal(on.backend.store(), range, &mut progress).await;
     on.terminal.progress(None);
@@ -60,6 +47,16 @@ pub(super) async fn journal<B: Backend>(
     } else {
         answer
     })
+}
+
+/// The time of a period: a month as `2026-03`, or a day as `2026-03-03`.
+fn range(period: &str, zone: &TimeZone) -> Option<Range<Timestamp>> {
+    let range = if period.matches('-').count() == 1 {
+        report::month(format!("{period}-01").parse().ok()?, zone)
+    } else {
+        report::day(period.parse().ok()?, zone)
+    };
+    range.ok()
 }
 
 pub(super) async fn receivables<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {

@@ -128,8 +128,7 @@ async fn line_of_run<B: Backend>(
         };
         let lines = platform.log_lines(&query).await?;
         let is_it = |line: &LogLine| {
-            line.fields.get("function").and_then(Value::as_str) == Some(function.name())
-                && line.fields.get("outcome").and_then(Value::as_str) == Some(outcome)
+            line.text("function") == Some(function.name()) && line.text("outcome") == Some(outcome)
         };
         if let Some(line) = lines.into_iter().rfind(is_it) {
             return Ok(Some(line));

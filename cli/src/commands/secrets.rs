@@ -20,7 +20,7 @@ use crate::{
     time,
 };
 use rules::{check_webhook, cleaned};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write as _;
 
 pub(super) async fn run<B: Backend>(
@@ -86,18 +86,9 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         for kind in [SecretKind::Webhook, SecretKind::ApiKey] {
             let name = name(provider, kind);
             let document = on.backend.platform().secret(name).await?;
-            let prints: Vec<String> = match (&document, kind) {
-                (None, _) => Vec::new(),
-                (Some(document), SecretKind::Webhook) => webhook_secrets(document)
-                    .iter()
-                    .map(|value| print(value))
-                    .collect(),
-                (Some(document), SecretKind::ApiKey) => {
-                    api_key(document).iter().map(|value| print(value)).collect()
-                }
-            };
+            let prints = prints(document.as_ref(), kind);
             missing |= prints.is_empty();
-            let changed_at = document.as_ref().and_then(|document| document.changed_at);
+            let changed_at = document.and_then(|document| document.changed_at);
             let changed = changed_at.map_or_else(String::new, |at| {
                 format!("  changed {}", time::full(at, &on.stack.zone))
             });
@@ -122,11 +113,22 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
             });
         }
     }
-    let exit = if missing { Exit::Attention } else { Exit::Done };
+    let mut exit = Exit::Done;
     if missing {
         text += "Set what is missing:  till setup\n";
+        exit = Exit::Attention;
     }
     Ok(Answer::of(&Secrets { secrets: list }, text)?.ending(exit))
+}
+
+/// The fingerprints of the values in a document.
+fn prints(document: Option<&SecretText>, kind: SecretKind) -> Vec<String> {
+    let values = match (document, kind) {
+        (None, _) => Vec::new(),
+        (Some(document), SecretKind::Webhook) => webhook_secrets(document),
+        (Some(document), SecretKind::ApiKey) => api_key(document).into_iter().collect(),
+    };
+    values.iter().map(|value| print(value)).collect()
 }
 
 async fn put_key<B: Backend>(
@@ -205,9 +207,8 @@ pub(super) async fn is_verified_by_the_new<B: Backend>(
     stored: &[String],
 ) -> Result<bool, Error> {
     let theirs = |line: &LogLine| {
-        let field = |name: &str| line.fields.get(name).and_then(Value::as_str);
-        let is_ours = field("event_id").is_some_and(|id| id.contains("_till"));
-        field("provider") == Some(provider) && !is_ours
+        let is_ours = line.text("event_id").is_some_and(|id| id.contains("_till"));
+        line.text("provider") == Some(provider) && !is_ours
     };
     let line = last_of(on, "intake", &DELIVERED, theirs).await?;
     let key = line.and_then(|line| line.fields.get("key")?.as_u64());

@@ -1,10 +1,10 @@
 //! `till event send`: posts signed samples to a local or a test stack.
 
-use super::secrets::{name, served, webhook_secrets};
+use super::secrets::{served, webhooks};
 use crate::{
     Context,
     answers::{EventSend, SentEvent},
-    args::{SecretKind, SendArgs},
+    args::SendArgs,
     backend::Backend,
     error::{Error, Exit},
     output::Answer,
@@ -29,44 +29,48 @@ pub(super) async fn send<B: Backend>(
         .ok_or_else(|| Error::not_found("the stack has no webhook URL"))?
         .to_owned();
     let secret = &secret(on, provider).await?;
-    let at = args
-        .at
-        .as_ref()
-        .map(|text| time::read(text, &on.stack.zone, on.now))
-        .transpose()?;
-    let mut bodies = Vec::new();
-    for kind in &args.types {
-        for time in 0..args.times {
-            let fresh = args
-                .fresh
-                .then(|| fresh_id(provider, on.now.as_nanosecond(), bodies.len() + time));
-            let changes = Changes {
-                set: &args.set,
-                at,
-                id: fresh.as_deref(),
-            };
-            let event = samples::changed(provider, samples::sample(provider, kind)?, &changes)?;
-            bodies.push((kind.clone(), event));
-        }
-    }
-    if let Some(seed) = args.shuffle {
-        shuffle(&mut bodies, seed);
-    }
     let mut results = Vec::new();
-    for (kind, event) in &bodies {
+    for (kind, event) in &chosen(on, provider, args)? {
         if on.terminal.is_interrupted() {
             break;
         }
         let body = samples::body(event);
         let headers = sign::headers(provider, event, &body, Some(secret), on.now)?;
-        let status = on
-            .backend
-            .platform()
-            .post(&url, &headers, body.as_bytes())
-            .await?;
-        results.push((kind, event_id(event), status));
+        let platform = on.backend.platform();
+        let status = platform.post(&url, &headers, body.as_bytes()).await?;
+        results.push((*kind, event_id(event), status));
     }
     answer(&url, &results)
+}
+
+/// The samples to send in their order, each with its type.
+fn chosen<'a, B>(
+    on: &Context<'_, B>,
+    provider: &str,
+    args: &'a SendArgs,
+) -> Result<Vec<(&'a String, Value)>, Error> {
+    let at = args.at.as_ref();
+    let at = at.map(|text| time::read(text, &on.stack.zone, on.now));
+    let at = at.transpose()?;
+    let mut events = Vec::new();
+    for kind in &args.types {
+        for time in 0..args.times {
+            let number = events.len() + time;
+            let fresh = || fresh_id(provider, on.now.as_nanosecond(), number);
+            let fresh = args.fresh.then(fresh);
+            let changes = Changes {
+                set: &args.set,
+                at,
+                id: fresh.as_deref(),
+            };
+            let sample = samples::sample(provider, kind)?;
+            events.push((kind, samples::changed(provider, sample, &changes)?));
+        }
+    }
+    if let Some(seed) = args.shuffle {
+        shuffle(&mut events, seed);
+    }
+    Ok(events)
 }
 
 /// The stack's first webhook secret of a provider.
@@ -74,9 +78,7 @@ pub(super) async fn secret<B: Backend>(
     on: &Context<'_, B>,
     provider: &str,
 ) -> Result<String, Error> {
-    let name = name(served(on, provider)?, SecretKind::Webhook);
-    let document = on.backend.platform().secret(name).await?;
-    let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
+    let secrets = webhooks(on, served(on, provider)?).await?;
     secrets
         .into_iter()
         .next()

@@ -194,27 +194,13 @@ async fn webhook<B: Backend>(
     write: &WriteArgs,
 ) -> Result<SetupStep, Error> {
     let name = format!("Webhook ({provider})");
-    let secret = secrets::name(provider, SecretKind::Webhook);
-    let document = on.backend.platform().secret(secret).await?;
-    let known = document
-        .as_ref()
-        .map(secrets::webhook_secrets)
-        .unwrap_or_default();
-    if let Some(secret) = known.last() {
-        return Ok(step(
-            name,
-            true,
-            format!("secret stored: {}", secrets::print(secret)),
-            "",
-        ));
+    let stored = |secret: &str| format!("secret stored: {}", secrets::print(secret));
+    if let Some(secret) = secrets::webhooks(on, provider).await?.last() {
+        return Ok(step(name, true, stored(secret), ""));
     }
     let Some(url) = on.stack.webhook_url(provider) else {
-        return Ok(step(
-            name,
-            false,
-            "the stack has no webhook URL",
-            "sam deploy",
-        ));
+        let text = "the stack has no webhook URL";
+        return Ok(step(name, false, text, "sam deploy"));
     };
     let by_hand = webhooks::all_by_hand(provider, url);
     if write.dry_run {
@@ -232,15 +218,10 @@ async fn webhook<B: Backend>(
     let Some(secret) = ask(on, write, "Signing secret (hidden):") else {
         return Ok(step(name, false, "no secret is stored", by_hand));
     };
-    match webhooks::store(on, provider, &secret).await {
-        Ok(()) => Ok(step(
-            name,
-            true,
-            format!("secret stored: {}", secrets::print(&secret)),
-            "",
-        )),
-        Err(error) => Ok(step(name, false, error.what, by_hand)),
-    }
+    Ok(match webhooks::store(on, provider, &secret).await {
+        Ok(()) => step(name, true, stored(&secret), ""),
+        Err(error) => step(name, false, error.what, by_hand),
+    })
 }
 
 async fn delivery<B: Backend>(

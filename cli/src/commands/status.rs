@@ -13,7 +13,6 @@ use crate::{
 };
 use jiff::{Timestamp, ToSpan};
 use operator::list::{self, Overview};
-use serde_json::Value;
 use std::fmt::Write as _;
 
 /// The outcomes of intake after a signature that verified.
@@ -33,13 +32,10 @@ pub(super) async fn status<B: Backend>(
     let store = backend.store();
     let overview = list::overview(store, store, letters, before, MOST).await?;
     let health = health(on).await;
-    let waiting = overview.parked.len() + overview.held.len() + overview.failed.len();
     let data = data(&overview, &health);
     let text = text(on, &overview, &health);
-    let dead = overview.fulfillment_dead_letters
-        + overview.receipt_dead_letters
-        + overview.feedback_dead_letters;
-    let exit = if (waiting > 0 || dead > 0) && !args.exit_zero {
+    let has_letters = dead_letters(&overview).iter().any(|(_, depth)| *depth > 0);
+    let exit = if (waiting(&overview) > 0 || has_letters) && !args.exit_zero {
         Exit::Attention
     } else {
         Exit::Done
@@ -49,6 +45,20 @@ pub(super) async fn status<B: Backend>(
         answer = answer.warned("unknown", error.clone());
     }
     Ok(answer)
+}
+
+/// The number of things that wait for a person.
+fn waiting(overview: &Overview) -> usize {
+    overview.parked.len() + overview.held.len() + overview.failed.len()
+}
+
+/// The dead-letter queues, each with its messages.
+fn dead_letters(overview: &Overview) -> [(&'static str, u64); 3] {
+    [
+        ("fulfillment", overview.fulfillment_dead_letters),
+        ("receipts", overview.receipt_dead_letters),
+        ("feedback", overview.feedback_dead_letters),
+    ]
 }
 
 /// The statements of the log and the alarms. Each part may be unknown.
@@ -122,13 +132,9 @@ pub(super) async fn last_of<B: Backend>(
         };
         let lines = on.backend.platform().log_lines(&query).await?;
         let is_it = |line: &LogLine| {
-            let field = |name: &str| {
-                line.fields
-                    .get(name)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
-            field("function") == function && outcomes.contains(&field("outcome")) && is_wanted(line)
+            line.text("function") == Some(function)
+                && outcomes.contains(&line.text("outcome").unwrap_or_default())
+                && is_wanted(line)
         };
         if let Some(line) = lines.into_iter().rfind(is_it) {
             return Ok(Some(line));
@@ -137,14 +143,17 @@ pub(super) async fn last_of<B: Backend>(
     Ok(None)
 }
 
+/// The names of the alarms in alarm.
+fn ringing(alarms: &[Alarm]) -> Vec<String> {
+    let ringing = alarms.iter().filter(|alarm| alarm.state == "ALARM");
+    ringing.map(|alarm| alarm.name.clone()).collect()
+}
+
 fn data(overview: &Overview, health: &Health) -> Status {
     let at = |line: &Option<LogLine>| line.as_ref().map(|line| line.at);
-    let alarms = health.alarms.as_ref().map(|alarms| {
-        let ringing = alarms.iter().filter(|alarm| alarm.state == "ALARM");
-        Alarms {
-            total: alarms.len(),
-            ringing: ringing.map(|alarm| alarm.name.clone()).collect(),
-        }
+    let alarms = health.alarms.as_ref().map(|alarms| Alarms {
+        total: alarms.len(),
+        ringing: ringing(alarms),
     });
     let events = |rows: &[list::EventRow]| rows.iter().map(EventLine::from).collect();
     let mails = |rows: &[list::ReceiptRow]| rows.iter().map(MailLine::from).collect();
@@ -168,51 +177,28 @@ fn data(overview: &Overview, health: &Health) -> Status {
 }
 
 fn text<B>(on: &Context<'_, B>, overview: &Overview, health: &Health) -> String {
-    let width = on.terminal.width();
     let mut out = health_text(health, on.now);
-    let waiting = overview.parked.len() + overview.held.len() + overview.failed.len();
+    let waiting = waiting(overview);
     let verb = if waiting == 1 { "waits" } else { "wait" };
     let _ = writeln!(out, "\n{} {verb} for a person", count(waiting, "thing"));
-    if !overview.parked.is_empty() {
-        out += &format!(
-            "\nParked events  (till why ID)\n{}",
-            events::list_text(&overview.parked, on.now, width)
-        );
-    }
-    for (name, rows) in [
-        ("Held mails", &overview.held),
-        ("Failed mails", &overview.failed),
+    let (now, width) = (on.now, on.terminal.width());
+    let events =
+        |rows: &[list::EventRow]| (!rows.is_empty()).then(|| events::list_text(rows, now, width));
+    let mails =
+        |rows: &[list::ReceiptRow]| (!rows.is_empty()).then(|| mail::list_text(rows, now, width));
+    for (head, list) in [
+        ("Parked events  (till why ID)", events(&overview.parked)),
+        ("Held mails  (till why ID)", mails(&overview.held)),
+        ("Failed mails  (till why ID)", mails(&overview.failed)),
+        ("Late events", events(&overview.stuck)),
+        ("Late mails", mails(&overview.unsent)),
     ] {
-        if !rows.is_empty() {
-            out += &format!(
-                "\n{name}  (till why ID)\n{}",
-                mail::list_text(rows, on.now, width)
-            );
-        }
+        out += &list.map_or_else(String::new, |list| format!("\n{head}\n{list}"));
     }
-    if !overview.stuck.is_empty() {
-        out += &format!(
-            "\nLate events\n{}",
-            events::list_text(&overview.stuck, on.now, width)
-        );
-    }
-    if !overview.unsent.is_empty() {
-        out += &format!(
-            "\nLate mails\n{}",
-            mail::list_text(&overview.unsent, on.now, width)
-        );
-    }
-    for (name, depth) in [
-        ("fulfillment", overview.fulfillment_dead_letters),
-        ("receipts", overview.receipt_dead_letters),
-        ("feedback", overview.feedback_dead_letters),
-    ] {
+    for (queue, depth) in dead_letters(overview) {
         if depth > 0 {
-            let _ = writeln!(
-                out,
-                "\n{} of {name}:  till redrive {name} --dry-run",
-                count(usize::try_from(depth).unwrap_or_default(), "dead letter")
-            );
+            let letters = count(usize::try_from(depth).unwrap_or_default(), "dead letter");
+            out += &format!("\n{letters} of {queue}:  till redrive {queue} --dry-run\n");
         }
     }
     if !overview.unreadable.is_empty() {
@@ -226,58 +212,35 @@ fn text<B>(on: &Context<'_, B>, overview: &Overview, health: &Health) -> String 
 }
 
 fn health_text(health: &Health, now: Timestamp) -> String {
-    let mut out = String::new();
     let ago = |line: &Option<LogLine>| match line {
         Some(line) => format!("{} ago", time::age(line.at, now)),
         None => "none within a day".to_owned(),
     };
-    let kind = health
-        .last_delivery
-        .as_ref()
-        .and_then(|line| line.fields.get("event_type")?.as_str());
+    let delivery = health.last_delivery.as_ref();
+    let kind = delivery.and_then(|line| line.text("event_type"));
     let kind = kind.map_or_else(String::new, |kind| format!(" ({kind})"));
-    let _ = writeln!(
-        out,
-        "Webhooks      last delivery {}{kind}",
-        ago(&health.last_delivery)
+    let reconcile = health.last_reconcile.as_ref();
+    let missing = reconcile.and_then(|line| line.fields.get("missing")?.as_u64());
+    let missing = match missing.map(|missing| usize::try_from(missing).unwrap_or_default()) {
+        None => String::new(),
+        Some(0) => ": no missing event".to_owned(),
+        Some(missing) => format!(": {} recovered", count(missing, "missing event")),
+    };
+    let mut out = format!(
+        "Webhooks      last delivery {}{kind}\nReconcile     {}{missing}\nSweep         {}\n",
+        ago(&health.last_delivery),
+        ago(&health.last_reconcile),
+        ago(&health.last_sweep)
     );
-    let missing = health
-        .last_reconcile
-        .as_ref()
-        .and_then(|line| line.fields.get("missing")?.as_u64());
-    let missing = missing.map_or_else(String::new, |missing| match missing {
-        0 => ": no missing event".to_owned(),
-        missing => format!(
-            ": {} recovered",
-            count(
-                usize::try_from(missing).unwrap_or_default(),
-                "missing event"
-            )
-        ),
-    });
-    let _ = writeln!(
-        out,
-        "Reconcile     {}{missing}",
-        ago(&health.last_reconcile)
-    );
-    let _ = writeln!(out, "Sweep         {}", ago(&health.last_sweep));
     if let Some(alarms) = &health.alarms {
-        let ringing: Vec<&str> = alarms
-            .iter()
-            .filter(|alarm| alarm.state == "ALARM")
-            .map(|alarm| &*alarm.name)
-            .collect();
+        let ringing = ringing(alarms);
+        let (number, all) = (ringing.len(), alarms.len());
         let names = if ringing.is_empty() {
             String::new()
         } else {
             format!(": {}", red(&ringing.join(", ")))
         };
-        let _ = writeln!(
-            out,
-            "Alarms        {} of {} in alarm{names}",
-            ringing.len(),
-            alarms.len()
-        );
+        let _ = writeln!(out, "Alarms        {number} of {all} in alarm{names}");
     }
     out
 }

@@ -20,32 +20,14 @@ pub(super) fn read_file<B>(
             .map_err(|error| Error::usage(format!("{file} cannot be read: {error}")))?
     };
     let text = text.trim_start_matches('\u{feff}');
-    let head = text.lines().next().unwrap_or_default();
-    let separator = if head.contains(';') && !head.contains(',') {
-        b';'
-    } else {
-        b','
-    };
-    let mut reader = csv::ReaderBuilder::new();
-    let mut reader = reader
-        .delimiter(separator)
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(separator(text))
         .flexible(true)
         .from_reader(text.as_bytes());
     let names = columns_of(columns)?;
-    let head = reader
-        .headers()
-        .map_err(|error| Error::usage(error.to_string()))?
-        .clone();
-    let place = |name: &str| {
-        let place = head
-            .iter()
-            .position(|column| column.trim().eq_ignore_ascii_case(name));
-        place.ok_or_else(|| {
-            Error::usage(format!("{file} has no column {name:?}"))
-                .cured_by("Name it by --columns sku=NAME,on_hand=NAME")
-        })
-    };
-    let (sku_at, units_at) = (place(&names.sku)?, place(&names.units)?);
+    let head = reader.headers();
+    let head = head.map_err(|error| Error::usage(error.to_string()))?;
+    let (sku_at, units_at) = places(head, &names, file)?;
     let (mut good, mut rejected) = (Vec::new(), Vec::new());
     for record in reader.records() {
         let record = record.map_err(|error| Error::usage(format!("{file}: {error}")))?;
@@ -59,6 +41,28 @@ pub(super) fn read_file<B>(
     let (good, twins) = plan::without_twins(good);
     rejected.extend(twins);
     Ok((good, rejected))
+}
+
+/// The separator of a file, by its first line.
+fn separator(text: &str) -> u8 {
+    let head = text.lines().next().unwrap_or_default();
+    if head.contains(';') && !head.contains(',') {
+        b';'
+    } else {
+        b','
+    }
+}
+
+/// The places of the SKU and of the units in a row.
+fn places(head: &csv::StringRecord, names: &Columns, file: &str) -> Result<(usize, usize), Error> {
+    let place = |name: &str| {
+        let is_it = |column: &str| column.trim().eq_ignore_ascii_case(name);
+        head.iter().position(is_it).ok_or_else(|| {
+            Error::usage(format!("{file} has no column {name:?}"))
+                .cured_by("Name it by --columns sku=NAME,on_hand=NAME")
+        })
+    };
+    Ok((place(&names.sku)?, place(&names.units)?))
 }
 
 fn columns_of(text: Option<&str>) -> Result<Columns, Error> {

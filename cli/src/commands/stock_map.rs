@@ -30,50 +30,40 @@ pub(super) async fn map<B: Backend>(
         return Err(Error::usage("not a mapping"));
     };
     let of = mapping_key(key)?;
-    let bad = |error: domain::values::ids::BadId| Error::usage(error.to_string());
-    let grants = match grants {
-        Some(product) => Some(Grant {
-            name: ProductId::new(product.as_str()).map_err(bad)?,
-            days: *days,
-        }),
-        None => None,
-    };
+    let grant = |product: &String| ProductId::new(product.as_str());
+    let grant = grants.as_ref().map(grant).transpose()?;
     let to = MapTo {
         sku: name.as_ref().map(|name| sku(name)).transpose()?,
         untracked: *untracked,
-        grants,
+        grants: grant.map(|name| Grant { name, days: *days }),
     };
-    let mut says = Vec::new();
-    says.extend(to.sku.iter().map(|sku| format!("is counted as {sku}")));
-    if to.untracked {
-        says.push("is not counted".to_owned());
-    }
-    says.extend(
-        to.grants
-            .iter()
-            .map(|grant| format!("gives access to {}", grant.name)),
-    );
-    let says = says.join(" and ");
+    let says = says(&to);
     let plan = format!("{key} {says}. Its former mapping is replaced; earlier orders keep theirs.");
+    let mut end = "Nothing changed.";
     if !write.dry_run {
         let note = note(on, write).await?;
         let plan = format!("{plan}\nBy {}: {}", note.by(), note.why());
         confirmed(on, Danger::Harmless, write, &plan)?;
         on.backend.store().put_mapping(&of, &to).await?;
+        end = "Written.";
     }
     let data = json!({"key": key, "dry_run": write.dry_run, "text": says});
-    let end = if write.dry_run {
-        "Nothing changed."
-    } else {
-        "Written."
-    };
     Answer::new("till.stock_map/1", &data, format!("{plan}\n{end}\n"))
 }
 
+/// The meaning of a mapping in words, without its subject.
+fn says(to: &MapTo) -> String {
+    let counted = to.sku.iter().map(|sku| format!("is counted as {sku}"));
+    let untracked = to.untracked.then(|| "is not counted".to_owned());
+    let grants = to.grants.iter();
+    let grants = grants.map(|grant| format!("gives access to {}", grant.name));
+    let parts: Vec<String> = counted.chain(untracked).chain(grants).collect();
+    parts.join(" and ")
+}
+
 fn mapping_key(text: &str) -> Result<MappingKey, Error> {
-    let bad = |error: domain::values::ids::BadId| Error::usage(error.to_string());
-    let product = |id: &str| ProductId::new(id).map(MappingKey::Product).map_err(bad);
-    let price = |id: &str| PriceId::new(id).map(MappingKey::Price).map_err(bad);
+    let product = |id: &str| Ok(MappingKey::Product(ProductId::new(id)?));
+    let price = |id: &str| Ok(MappingKey::Price(PriceId::new(id)?));
     match (text.split_once('#'), text) {
         (Some(("product", id)), _) => product(id),
         (Some(("price", id)), _) => price(id),

@@ -22,24 +22,37 @@ pub(super) fn plan_text<B>(on: &Context<'_, B>, counts: &Counts, changes: &[Chan
         ),
         Mode::Add => "Units to add\n\n".to_owned(),
     };
-    let cells = |change: &Change| {
-        let number = |number: i64| number.to_string();
-        let change_text = match change.current {
-            None => "new counter".to_owned(),
-            Some(current) if current == change.new => "no change".to_owned(),
-            Some(current) => format!("{:+}", change.new - current),
-        };
-        vec![
-            number(i64::try_from(change.row).unwrap_or_default()),
-            change.sku.to_string(),
-            change.current.map_or_else(|| "–".to_owned(), number),
-            number(change.counted),
-            number(change.sold_since),
-            number(change.restocked_since),
-            number(change.new),
-            change_text,
-        ]
-    };
+    if !changes.is_empty() {
+        text += &changes_table(changes, on.terminal.width());
+    }
+    let units = |number: i64| count(usize::try_from(number).unwrap_or_default(), "unit");
+    for change in changes.iter().filter(|change| change.short > 0) {
+        let _ = writeln!(
+            text,
+            "{}: {} paid and missing. Sweep fills them from the new counter; were they counted as gone?",
+            change.sku,
+            units(change.short)
+        );
+    }
+    for change in changes.iter().filter(|change| change.restocked_unclear > 0) {
+        let _ = writeln!(
+            text,
+            "{}: {} came back in parts, before the count or since. They are not added; did you count them?",
+            change.sku,
+            units(change.restocked_unclear)
+        );
+    }
+    if !counts.rejected.is_empty() {
+        text += "\nRejected rows:\n";
+        for bad in &counts.rejected {
+            let _ = writeln!(text, "  row {}  {}", bad.row, bad.why);
+        }
+    }
+    text
+}
+
+/// The planned changes as a table, one row for each SKU.
+fn changes_table(changes: &[Change], width: usize) -> String {
     let head = [
         ("row", Column::Number),
         ("SKU", Column::Whole),
@@ -50,36 +63,25 @@ pub(super) fn plan_text<B>(on: &Context<'_, B>, counts: &Counts, changes: &[Chan
         ("new", Column::Number),
         ("", Column::Text),
     ];
-    let rows: Vec<_> = changes.iter().map(cells).collect();
-    if !rows.is_empty() {
-        text += &table(&head, &rows, on.terminal.width());
-    }
-    for change in changes.iter().filter(|change| change.short > 0) {
-        let _ = writeln!(
-            text,
-            "{}: {} paid and missing. Sweep fills them from the new counter; were they counted as gone?",
-            change.sku,
-            count(usize::try_from(change.short).unwrap_or_default(), "unit")
-        );
-    }
-    for change in changes.iter().filter(|change| change.restocked_unclear > 0) {
-        let _ = writeln!(
-            text,
-            "{}: {} came back in parts, before the count or since. They are not added; did you count them?",
-            change.sku,
-            count(
-                usize::try_from(change.restocked_unclear).unwrap_or_default(),
-                "unit"
-            )
-        );
-    }
-    if !counts.rejected.is_empty() {
-        let _ = writeln!(text, "\nRejected rows:");
-        for bad in &counts.rejected {
-            let _ = writeln!(text, "  row {}  {}", bad.row, bad.why);
-        }
-    }
-    text
+    let cells = |change: &Change| {
+        let difference = match change.current {
+            None => "new counter".to_owned(),
+            Some(current) if current == change.new => "no change".to_owned(),
+            Some(current) => format!("{:+}", change.new - current),
+        };
+        let current = change.current.map(|number| number.to_string());
+        vec![
+            change.row.to_string(),
+            change.sku.to_string(),
+            current.unwrap_or_else(|| "–".to_owned()),
+            change.counted.to_string(),
+            change.sold_since.to_string(),
+            change.restocked_since.to_string(),
+            change.new.to_string(),
+            difference,
+        ]
+    };
+    table(&head, &changes.iter().map(cells).collect::<Vec<_>>(), width)
 }
 
 pub(super) fn answer(

@@ -15,7 +15,11 @@ use crate::{
     output::Answer,
     time,
 };
-use domain::{ports::Shortfalls as _, sale::counter_change::ChangeKind, values::ids::Sku};
+use domain::{
+    ports::Shortfalls as _,
+    sale::counter_change::ChangeKind,
+    values::{ids::Sku, outcome::RetryableError},
+};
 use jiff::Timestamp;
 use operator::{
     note::Note,
@@ -31,29 +35,7 @@ pub(super) async fn run<B: Backend>(
     command: &StockCommand,
 ) -> Result<Answer, Error> {
     match command {
-        StockCommand::Import {
-            file,
-            counted_at,
-            mode,
-            columns,
-            skip_bad,
-            write,
-        } => {
-            let (good, rejected) = read_file(on, file, columns.as_deref())?;
-            let counts = Counts {
-                good,
-                rejected,
-                mode: match mode {
-                    ImportMode::Set => Mode::Set,
-                    ImportMode::Add => Mode::Add,
-                },
-                counted_at: moment(on, counted_at.as_deref())?,
-                skip_bad: *skip_bad,
-                kind: ChangeKind::Import,
-                danger: Danger::Bulk,
-            };
-            import(on, counts, write).await
-        }
+        StockCommand::Import { write, .. } => import(on, of_file(on, command)?, write).await,
         StockCommand::Count {
             sku: name,
             units,
@@ -61,13 +43,17 @@ pub(super) async fn run<B: Backend>(
             write,
         } => {
             let counted_at = moment(on, counted_at.as_deref())?;
-            one(on, name, *units, ChangeKind::Count, counted_at, write).await
+            let counts = one(name, *units, ChangeKind::Count, counted_at)?;
+            import(on, counts, write).await
         }
         StockCommand::Receive {
             sku: name,
             units,
             write,
-        } => one(on, name, *units, ChangeKind::Receive, on.now, write).await,
+        } => {
+            let counts = one(name, *units, ChangeKind::Receive, on.now)?;
+            import(on, counts, write).await
+        }
         StockCommand::Map { .. } => super::stock_map::map(on, command).await,
         StockCommand::List { .. }
         | StockCommand::Show { .. }
@@ -98,20 +84,42 @@ pub(super) struct Counts {
     pub(super) danger: Danger,
 }
 
-async fn one<B: Backend>(
-    on: &Context<'_, B>,
-    name: &str,
-    units: i64,
-    kind: ChangeKind,
-    counted_at: Timestamp,
-    write: &WriteArgs,
-) -> Result<Answer, Error> {
+/// The counts of a file.
+fn of_file<B>(on: &Context<'_, B>, command: &StockCommand) -> Result<Counts, Error> {
+    let StockCommand::Import {
+        file,
+        counted_at,
+        mode,
+        columns,
+        skip_bad,
+        ..
+    } = command
+    else {
+        return Err(Error::usage("not an import"));
+    };
+    let (good, rejected) = read_file(on, file, columns.as_deref())?;
+    Ok(Counts {
+        good,
+        rejected,
+        mode: match mode {
+            ImportMode::Set => Mode::Set,
+            ImportMode::Add => Mode::Add,
+        },
+        counted_at: moment(on, counted_at.as_deref())?,
+        skip_bad: *skip_bad,
+        kind: ChangeKind::Import,
+        danger: Danger::Bulk,
+    })
+}
+
+/// The count of one SKU.
+fn one(name: &str, units: i64, kind: ChangeKind, counted_at: Timestamp) -> Result<Counts, Error> {
     let counted = Counted {
         row: 1,
         sku: sku(name)?,
         units,
     };
-    let counts = Counts {
+    Ok(Counts {
         good: vec![counted],
         rejected: Vec::new(),
         mode: match kind {
@@ -122,22 +130,14 @@ async fn one<B: Backend>(
         skip_bad: false,
         kind,
         danger: Danger::Harmless,
-    };
-    import(on, counts, write).await
+    })
 }
 
-async fn import<B: Backend>(
-    on: &Context<'_, B>,
-    counts: Counts,
-    args: &WriteArgs,
-) -> Result<Answer, Error> {
+/// The change of each counter, by its present value and its movements since the count.
+async fn planned<B: Backend>(on: &Context<'_, B>, counts: &Counts) -> Result<Vec<Change>, Error> {
     let store = on.backend.store();
-    let skus: Vec<Sku> = counts
-        .good
-        .iter()
-        .map(|counted| counted.sku.clone())
-        .collect();
-    let mut current = store.counters(&skus).await?;
+    let skus = counts.good.iter().map(|counted| counted.sku.clone());
+    let mut current = store.counters(&skus.collect::<Vec<Sku>>()).await?;
     let mut changes = Vec::new();
     for counted in &counts.good {
         let movements = stock::movements(store, &counted.sku).await?;
@@ -150,6 +150,15 @@ async fn import<B: Backend>(
             &movements,
         ));
     }
+    Ok(changes)
+}
+
+async fn import<B: Backend>(
+    on: &Context<'_, B>,
+    counts: Counts,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
+    let changes = planned(on, &counts).await?;
     let text = plan_text(on, &counts, &changes);
     let stops = !counts.rejected.is_empty() && !counts.skip_bad;
     if stops {
@@ -159,13 +168,8 @@ async fn import<B: Backend>(
         return Ok(answer(&counts, &changes, &[], true, text)?.ending(Exit::Usage));
     }
     if args.dry_run || changes.iter().all(Change::is_none) {
-        return answer(
-            &counts,
-            &changes,
-            &[],
-            true,
-            format!("{text}Nothing changed.\n"),
-        );
+        let text = format!("{text}Nothing changed.\n");
+        return answer(&counts, &changes, &[], true, text);
     }
     let note = note(on, args).await?;
     let plan = format!("{text}By {}: {}", note.by(), note.why());
@@ -186,18 +190,10 @@ async fn write<B: Backend>(
             break;
         }
         let done = stock::adjust(on.backend.store(), adjustment(counts, change, note)).await;
-        let (line, is_done) = match done {
-            Ok(done) => {
-                if let Adjusted::Now { from: Some(_), .. } = done {
-                    undo.push((&change.sku, change.current.unwrap_or_default() - change.new));
-                }
-                (
-                    done.to_string(),
-                    matches!(done, Adjusted::Now { .. } | Adjusted::Unchanged(_)),
-                )
-            }
-            Err(error) => (format!("failed: {error}"), false),
-        };
+        if let Ok(Adjusted::Now { from: Some(_), .. }) = done {
+            undo.push((&change.sku, change.current.unwrap_or_default() - change.new));
+        }
+        let (line, is_done) = outcome(done);
         results.push((change.sku.clone(), line, is_done));
     }
     text += "\n";
@@ -206,21 +202,26 @@ async fn write<B: Backend>(
     }
     let failed = results.iter().filter(|(_, _, is_done)| !is_done).count();
     let planned = changes.iter().filter(|change| !change.is_none()).count();
-    let left = planned - results.len();
+    let (written, left) = (results.len() - failed, planned - results.len());
     let _ = writeln!(
         text,
-        "{} written, {failed} failed, {left} not tried.",
-        results.len() - failed
+        "{written} written, {failed} failed, {left} not tried."
     );
     text += &undo_text(&undo)?;
     if failed + left > 0 {
-        let _ = writeln!(
-            text,
-            "To continue, run the same command again: it plans from the present counters."
-        );
+        text += "To continue, run the same command again: it plans from the present counters.\n";
     }
     let done = answer(counts, changes, &results, false, text)?;
     Ok(done.ending(exit(failed, left > 0)))
+}
+
+/// The line about a change, and whether the counter has the wanted value.
+fn outcome(done: Result<Adjusted, RetryableError>) -> (String, bool) {
+    match done {
+        Ok(done @ (Adjusted::Now { .. } | Adjusted::Unchanged(_))) => (done.to_string(), true),
+        Ok(done) => (done.to_string(), false),
+        Err(error) => (format!("failed: {error}"), false),
+    }
 }
 
 fn adjustment<'a>(counts: &Counts, change: &'a Change, note: &'a Note) -> Adjustment<'a> {

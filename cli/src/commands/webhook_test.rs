@@ -10,7 +10,7 @@ use crate::{
     output::Answer,
     samples::{self, Changes, sign},
 };
-use domain::{ports::Events as _, values::ids::EventId};
+use domain::{delivery::stored_event::EventState, ports::Events as _, values::ids::EventId};
 
 /// A type without effect.
 fn harmless(provider: &str) -> &'static str {
@@ -32,12 +32,8 @@ pub(crate) async fn test<B: Backend>(
     let url = on.stack.webhook_url(provider);
     let url =
         url.ok_or_else(|| Error::not_found("the stack has no webhook URL").cured_by("sam deploy"))?;
+    let all = secrets::webhooks(on, provider).await?;
     let name = secrets::name(provider, SecretKind::Webhook);
-    let document = on.backend.platform().secret(name).await?;
-    let all = document
-        .as_ref()
-        .map(secrets::webhook_secrets)
-        .unwrap_or_default();
     let secret = all
         .last()
         .ok_or_else(|| Error::not_found(format!("{name} has no secret")).cured_by("till setup"))?;
@@ -48,32 +44,35 @@ pub(crate) async fn test<B: Backend>(
         at: Some(on.now),
         id: Some(&id),
     };
-    let event = samples::changed(
-        provider,
-        samples::sample(provider, harmless(provider))?,
-        &changes,
-    )?;
+    let sample = samples::sample(provider, harmless(provider))?;
+    let event = samples::changed(provider, sample, &changes)?;
     let body = samples::body(&event);
     let headers = sign::headers(provider, &event, &body, Some(secret), on.now)?;
-    let status = on
-        .backend
-        .platform()
-        .post(url, &headers, body.as_bytes())
-        .await?;
-    if status != 200 {
-        return tested(provider, url, &id, status, None);
-    }
-    let event_id = EventId::new(id.clone()).map_err(|error| Error::usage(error.to_string()))?;
+    let platform = on.backend.platform();
+    let status = platform.post(url, &headers, body.as_bytes()).await?;
+    let state = if status == 200 {
+        stored_as(on, &EventId::new(&*id)?).await?
+    } else {
+        None
+    };
+    tested(provider, url, &id, status, state)
+}
+
+/// Waits for the row of an event. Returns its state; `None` if there is no row in time.
+async fn stored_as<B: Backend>(
+    on: &Context<'_, B>,
+    id: &EventId,
+) -> Result<Option<EventState>, Error> {
     for _ in 0..LOOKS {
-        if let Some(stored) = on.backend.store().event(&event_id).await? {
-            return tested(provider, url, &id, status, Some(&stored.state.to_string()));
+        if let Some(stored) = on.backend.store().event(id).await? {
+            return Ok(Some(stored.state));
         }
         if on.terminal.is_interrupted() {
             break;
         }
         on.backend.platform().wait(1).await?;
     }
-    tested(provider, url, &id, status, None)
+    Ok(None)
 }
 
 fn tested(
@@ -81,7 +80,7 @@ fn tested(
     url: &str,
     id: &str,
     status: u16,
-    state: Option<&str>,
+    state: Option<EventState>,
 ) -> Result<Answer, Error> {
     let (verdict, exit) = match (status, state) {
         (200, Some(state)) => (format!("received, verified and stored as {state}. This type makes no order and no mail."), Exit::Done),
@@ -95,7 +94,7 @@ fn tested(
         url: url.to_owned(),
         event_id: id.to_owned(),
         status,
-        state: state.map(str::to_owned),
+        state: state.map(|state| state.to_string()),
     };
     let text = format!(
         "{status}  {id}\n{verdict}\nThis proves URL and secret, not the subscription at {provider}.\n"

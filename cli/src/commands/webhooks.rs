@@ -206,20 +206,12 @@ async fn create<B: Backend>(
         "Registers {url} at {provider} for all events, and stores its signing secret beside the present one."
     );
     if args.dry_run {
-        return created(
-            (provider, url),
-            true,
-            None,
-            format!("{plan}\nNothing changed.\n"),
-        );
+        let text = format!("{plan}\nNothing changed.\n");
+        return created((provider, url), true, None, text);
     }
     let note = note(on, args).await?;
-    confirmed(
-        on,
-        Danger::Irreversible,
-        args,
-        &format!("{plan}\nBy {}: {}", note.by(), note.why()),
-    )?;
+    let plan = format!("{plan}\nBy {}: {}", note.by(), note.why());
+    confirmed(on, Danger::Irreversible, args, &plan)?;
     match register(on, provider, url).await? {
         None => {
             let text = format!(
@@ -303,12 +295,7 @@ pub(super) async fn store<B: Backend>(
     provider: &'static str,
     secret: &str,
 ) -> Result<(), Error> {
-    let name = secrets::name(provider, crate::args::SecretKind::Webhook);
-    let document = on.backend.platform().secret(name).await?;
-    let mut all = document
-        .as_ref()
-        .map(secrets::webhook_secrets)
-        .unwrap_or_default();
+    let mut all = secrets::webhooks(on, provider).await?;
     // At most two: the newest of the present ones, and the new one.
     let newest = all.len().saturating_sub(1);
     all.drain(..newest);
@@ -340,12 +327,8 @@ async fn delete<B: Backend>(
     let mut status = None;
     if !args.dry_run {
         let note = note(on, args).await?;
-        confirmed(
-            on,
-            Danger::Irreversible,
-            args,
-            &format!("{plan}\nBy {}: {}", note.by(), note.why()),
-        )?;
+        let plan = format!("{plan}\nBy {}: {}", note.by(), note.why());
+        confirmed(on, Danger::Irreversible, args, &plan)?;
         let request = ApiRequest {
             provider,
             method: "DELETE",

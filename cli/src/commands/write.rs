@@ -68,6 +68,18 @@ pub(super) fn exit(failed: usize, interrupted: bool) -> Exit {
     }
 }
 
+/// The commands that run a planned write, or continue a stopped one, as text.
+pub(super) fn next_text(commands: &[String], dry_run: bool) -> String {
+    let to = if dry_run {
+        "Nothing changed. To run it"
+    } else {
+        "To continue"
+    };
+    let next = commands.iter();
+    next.map(|command| format!("{to}:\n  {command}\n"))
+        .collect()
+}
+
 /// A shell word: quoted if it needs it.
 pub(super) fn word(text: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.:/=#@,+".contains(letter);

@@ -114,6 +114,10 @@ fn above(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+fn region(config: &SdkConfig) -> String {
+    config.region().map(ToString::to_string).unwrap_or_default()
+}
+
 /// The only stack of the bundle in the region.
 async fn only_one(client: &Client, config: &SdkConfig) -> Result<String, Error> {
     let mut pages = client.describe_stacks().into_paginator().send();
@@ -133,7 +137,7 @@ async fn only_one(client: &Client, config: &SdkConfig) -> Result<String, Error> 
                 .filter_map(|stack| stack.stack_name().map(str::to_owned)),
         );
     }
-    let region = config.region().map(ToString::to_string).unwrap_or_default();
+    let region = region(config);
     match ours.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(
@@ -148,14 +152,9 @@ async fn only_one(client: &Client, config: &SdkConfig) -> Result<String, Error> 
     }
 }
 
-async fn described(
-    client: &Client,
-    config: &SdkConfig,
-    name: &str,
-    local: bool,
-) -> Result<Stack, Error> {
+/// The answer of `CloudFormation` about a stack.
+async fn describe(client: &Client, region: &str, name: &str) -> Result<types::Stack, Error> {
     let found = client.describe_stacks().stack_name(name).send().await;
-    let region = config.region().map(ToString::to_string).unwrap_or_default();
     let found = found.map_err(|error| {
         let error = failure::error("CloudFormation", &error);
         if error.what.contains("does not exist") {
@@ -164,46 +163,46 @@ async fn described(
         }
         error
     })?;
-    let stack = found
-        .stacks()
-        .first()
-        .ok_or_else(|| Error::not_found(format!("no stack {name}")))?;
-    let parameters: BTreeMap<String, String> = stack
-        .parameters()
-        .iter()
-        .filter_map(|of| {
-            Some((
-                of.parameter_key()?.to_owned(),
-                of.parameter_value()?.to_owned(),
-            ))
-        })
+    let stack = found.stacks.unwrap_or_default().into_iter().next();
+    stack.ok_or_else(|| Error::not_found(format!("no stack {name}")))
+}
+
+fn pair(name: Option<&str>, value: Option<&str>) -> Option<(String, String)> {
+    Some((name?.to_owned(), value?.to_owned()))
+}
+
+async fn described(
+    client: &Client,
+    config: &SdkConfig,
+    name: &str,
+    local: bool,
+) -> Result<Stack, Error> {
+    let region = region(config);
+    let found = describe(client, &region, name).await?;
+    let parameters = found.parameters().iter();
+    let parameters: BTreeMap<String, String> = parameters
+        .filter_map(|of| pair(of.parameter_key(), of.parameter_value()))
         .collect();
-    let outputs: BTreeMap<String, String> = stack
-        .outputs()
-        .iter()
-        .filter_map(|of| Some((of.output_key()?.to_owned(), of.output_value()?.to_owned())))
+    let outputs = found.outputs().iter();
+    let outputs: BTreeMap<String, String> = outputs
+        .filter_map(|of| pair(of.output_key(), of.output_value()))
         .collect();
     let mode = parameters.get("Mode").and_then(|mode| mode.parse().ok());
-    let mode: Mode = mode.ok_or_else(|| {
-        Error::usage(format!(
-            "{name} is no stack of the bundle: it has no parameter Mode"
-        ))
-    })?;
-    let zone = parameters
-        .get("MerchantTimeZone")
-        .and_then(|zone| TimeZone::get(zone).ok());
+    let other = || format!("{name} is no stack of the bundle: it has no parameter Mode");
+    let mode: Mode = mode.ok_or_else(|| Error::usage(other()))?;
+    let zone = parameters.get("MerchantTimeZone");
+    let zone = zone.and_then(|zone| TimeZone::get(zone).ok());
+    let status = found
+        .stack_status()
+        .map(|status| status.as_str().to_owned());
+    let created_at = found.creation_time();
     Ok(Stack {
         name: name.to_owned(),
         region,
         mode,
         version: outputs.get("BundleVersion").cloned(),
-        status: stack
-            .stack_status()
-            .map(|status| status.as_str().to_owned())
-            .unwrap_or_default(),
-        created_at: stack
-            .creation_time()
-            .and_then(|at| Timestamp::from_second(at.secs()).ok()),
+        status: status.unwrap_or_default(),
+        created_at: created_at.and_then(|at| Timestamp::from_second(at.secs()).ok()),
         zone: zone.unwrap_or(TimeZone::UTC),
         resources: resources(client, name).await?,
         parameters,
@@ -223,8 +222,7 @@ async fn resources(client: &Client, name: &str) -> Result<BTreeMap<String, Strin
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| failure::error("CloudFormation", &error))?;
         for of in page.stack_resource_summaries() {
-            let pair = of.logical_resource_id().zip(of.physical_resource_id());
-            all.extend(pair.map(|(logical, physical)| (logical.to_owned(), physical.to_owned())));
+            all.extend(pair(of.logical_resource_id(), of.physical_resource_id()));
         }
     }
     Ok(all)
@@ -232,60 +230,61 @@ async fn resources(client: &Client, name: &str) -> Result<BTreeMap<String, Strin
 
 /// The local stack, as its file describes it.
 async fn local() -> Result<Found, Error> {
-    let path = env::var("STACK_FILE")
-        .map(PathBuf::from)
-        .ok()
-        .or_else(|| above(".local/stack.json"));
-    let path = path.ok_or_else(|| {
+    let path = env::var("STACK_FILE").map(PathBuf::from).ok();
+    let path = path.or_else(|| above(".local/stack.json")).ok_or_else(|| {
         Error::not_found("no local stack: there is no .local/stack.json here or above")
             .cured_by("make up")
     })?;
     let file = read(&path)?;
-    let of = |name: &str| file.get(name).and_then(Value::as_str).map(str::to_owned);
-    let missing = || {
-        Error::new(
-            Exit::Failed,
-            format!("{} names no endpoint", path.display()),
-        )
-        .cured_by("make up")
+    let needed = |name: &str| {
+        word(&file, name).ok_or_else(|| {
+            let what = format!("{} names no endpoint", path.display());
+            Error::new(Exit::Failed, what).cured_by("make up")
+        })
     };
-    let endpoint = of("endpoint").ok_or_else(missing)?;
     let config = loader()
-        .endpoint_url(endpoint)
-        .region(Region::new(of("region").ok_or_else(missing)?))
+        .endpoint_url(needed("endpoint")?)
+        .region(Region::new(needed("region")?))
         .credentials_provider(Credentials::new("test", "test", None, None, "local"))
         .load()
         .await;
-    let name = of("stack_name").ok_or_else(missing)?;
     let client = Client::new(&config);
-    let mut stack = described(&client, &config, &name, true)
-        .await
-        .map_err(|error| {
-            if error.exit == Exit::Unavailable {
-                error.cured_by("The local stack does not answer: make status, then make up")
-            } else {
-                error
-            }
-        })?;
+    let stack = described(&client, &config, &needed("stack_name")?, true).await;
+    let mut stack = stack.map_err(|error| {
+        if error.exit == Exit::Unavailable {
+            error.cured_by("The local stack does not answer: make status, then make up")
+        } else {
+            error
+        }
+    })?;
+    add_addresses(&mut stack, &file);
+    Ok(Found { config, stack })
+}
+
+fn word(file: &Value, name: &str) -> Option<String> {
+    Some(file.get(name)?.as_str()?.to_owned())
+}
+
+/// Adds the addresses that only the file of the local stack has.
+fn add_addresses(stack: &mut Stack, file: &Value) {
     for (output, name) in [
         ("WebhookUrl", "webhook_url"),
         ("FlintWebhookUrl", "flint_webhook_url"),
     ] {
-        stack.outputs.extend(
-            of(name)
-                .filter(|url| !url.is_empty())
-                .map(|url| (output.to_owned(), url)),
-        );
+        let url = word(file, name).filter(|url| !url.is_empty());
+        stack
+            .outputs
+            .extend(url.map(|url| (output.to_owned(), url)));
     }
     for (parameter, name) in [
         ("FlexApiBaseUrl", "flex_base_url"),
         ("FlintApiBaseUrl", "flint_stand_in_url"),
     ] {
+        let url = word(file, name);
         stack
             .parameters
-            .extend(of(name).map(|url| (parameter.to_owned(), url)));
+            .extend(url.map(|url| (parameter.to_owned(), url)));
     }
-    Ok(Found { config, stack })
 }
 
 fn read(path: &Path) -> Result<Value, Error> {

@@ -13,11 +13,14 @@ use crate::style::count;
 use domain::{
     delivery::stored_event::EventState,
     sale::{
-        dispute::DisputeStage,
+        dispute::{Dispute, DisputeStage},
         order::{Order, OrderLine, OrderState},
         stock::{LineStock, Movement},
     },
-    values::{ids::Sku, provider::ProviderId},
+    values::{
+        ids::{DisputeId, Sku},
+        provider::ProviderId,
+    },
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -105,46 +108,45 @@ pub fn items(known: Known<'_>, now: Timestamp) -> Vec<Item> {
 
 fn disputes(rows: &Rows) -> Vec<Item> {
     let provider = provider_name(&rows.order.provider);
-    let mut items = Vec::new();
-    for (id, dispute) in &rows.order.disputes {
-        let facts = &dispute.facts.value;
-        let amount = Amount {
-            minor: facts.amount,
-            currency: facts.currency,
-        };
-        if dispute.is_unclear() {
-            let text = format!(
-                "The dispute of {amount} is closed by the unknown status `{}`, and the money is gone. Look in \
-                 {provider}'s dashboard who won.",
-                facts.word
-            );
-            items.push(item("dispute", id, "dispute_unclear", text));
-            continue;
-        }
-        let (class, text) = match dispute.stage() {
-            DisputeStage::Open => (
-                "dispute_open",
-                format!(
-                    "A bank reclaims {amount}. Respond in {provider}'s dashboard, or accept it and refund nothing else."
-                ),
-            ),
-            DisputeStage::Lost => (
-                "dispute_lost",
-                format!(
-                    "The dispute of {amount} is lost: the money is gone. Stock and mails are unchanged."
-                ),
-            ),
-            DisputeStage::Won => continue,
-        };
-        let due_by = facts
-            .due_by
-            .filter(|_| dispute.stage() == DisputeStage::Open);
-        items.push(Item {
-            due_by,
-            ..item("dispute", id, class, text)
-        });
+    let disputes = rows.order.disputes.iter();
+    disputes
+        .filter_map(|(id, of)| dispute(id, of, &provider))
+        .collect()
+}
+
+/// The problem of a dispute, unless it is won.
+fn dispute(id: &DisputeId, dispute: &Dispute, provider: &str) -> Option<Item> {
+    let facts = &dispute.facts.value;
+    let amount = Amount {
+        minor: facts.amount,
+        currency: facts.currency,
+    };
+    if dispute.is_unclear() {
+        let text = format!(
+            "The dispute of {amount} is closed by the unknown status `{}`, and the money is gone. Look in \
+             {provider}'s dashboard who won.",
+            facts.word
+        );
+        return Some(item("dispute", id, "dispute_unclear", text));
     }
-    items
+    match dispute.stage() {
+        DisputeStage::Open => {
+            let text = format!(
+                "A bank reclaims {amount}. Respond in {provider}'s dashboard, or accept it and refund nothing else."
+            );
+            Some(Item {
+                due_by: facts.due_by,
+                ..item("dispute", id, "dispute_open", text)
+            })
+        }
+        DisputeStage::Lost => {
+            let text = format!(
+                "The dispute of {amount} is lost: the money is gone. Stock and mails are unchanged."
+            );
+            Some(item("dispute", id, "dispute_lost", text))
+        }
+        DisputeStage::Won => None,
+    }
 }
 
 fn refunds(rows: &Rows) -> Vec<Item> {
@@ -188,7 +190,7 @@ fn event(event: &domain::delivery::stored_event::StoredEvent) -> Item {
 
 fn goods(rows: &Rows) -> Vec<Item> {
     let order = &rows.order;
-    let missing = |sku: &domain::values::ids::Sku| {
+    let missing = |sku: &Sku| {
         let level = rows.levels.iter().find(|level| level.sku == *sku)?;
         level.sold().map(Movement::short)
     };
@@ -241,20 +243,25 @@ fn uncounted(order: &Order) -> Vec<Item> {
     items
 }
 
+/// The holds of an order that is paid and not fulfilled, as one problem.
+fn held(order: &Order) -> Option<Item> {
+    let holds = order.active_holds();
+    if order.fulfilled_at.is_some() || holds.is_empty() {
+        return None;
+    }
+    let words: Vec<String> = holds.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "Paid and kept back: {}. Ship nothing. Solve it in {}'s dashboard; its next event decides the order again.",
+        words.join(", "),
+        provider_name(&order.provider)
+    );
+    Some(item("order", &order.order_id, "held", text))
+}
+
 fn order(rows: &Rows) -> Vec<Item> {
     let order = &rows.order;
     let (id, provider) = (&order.order_id, provider_name(&order.provider));
-    let mut items = Vec::new();
-    let holds = order.active_holds();
-    if order.fulfilled_at.is_none() && !holds.is_empty() {
-        let words: Vec<String> = holds.iter().map(ToString::to_string).collect();
-        let text = format!(
-            "Paid and kept back: {}. Ship nothing. Solve it in {provider}'s dashboard; its next event decides the order \
-             again.",
-            words.join(", ")
-        );
-        items.push(item("order", id, "held", text));
-    }
+    let mut items: Vec<Item> = held(order).into_iter().collect();
     if order.state() == OrderState::PartlyPaid {
         let text = format!(
             "A part of the amount due is received. Capture or cancel the rest at {provider}."

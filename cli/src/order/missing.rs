@@ -133,11 +133,7 @@ async fn ask_provider<B: Backend>(on: &Context<'_, B>, asked: &str) -> Option<At
         return None;
     }
     let body = answer.body.get(member).unwrap_or(&answer.body);
-    let word = |name: &str| {
-        body.get(name)
-            .and_then(|word| word.as_str())
-            .map(str::to_owned)
-    };
+    let word = |name: &str| Some(body.get(name)?.as_str()?.to_owned());
     Some(AtProvider {
         provider,
         found: answer.status == 200,

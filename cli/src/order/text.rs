@@ -1,6 +1,6 @@
 //! An order as text.
 
-use super::view::{LineView, OrderView};
+use super::view::{LineView, MoneyView, OrderView};
 use crate::{
     style::{bold, labeled, wrapped},
     table::{Column, table},
@@ -122,7 +122,12 @@ fn lines(view: &OrderView, width: usize) -> String {
         row
     };
     let rows: Vec<_> = view.lines.iter().map(row).collect();
-    let money = &view.money;
+    let sums = wrapped(&format!("{:LABEL$}{}", "", sums(&view.money)), width, LABEL);
+    format!("\n{}{sums}\n", table(&head, &rows, width))
+}
+
+/// The sums of an order; those of zero are left out.
+fn sums(money: &MoneyView) -> String {
     let mut sums = format!("subtotal {}", money.subtotal);
     for (name, amount, sign) in [
         ("discount", money.discount, "-"),
@@ -135,8 +140,7 @@ fn lines(view: &OrderView, width: usize) -> String {
         }
     }
     let _ = write!(sums, "  total {}", money.total);
-    let sums = wrapped(&format!("{:LABEL$}{sums}", ""), width, LABEL);
-    format!("\n{}{sums}\n", table(&head, &rows, width))
+    sums
 }
 
 fn stock(line: &LineView) -> String {

@@ -22,7 +22,6 @@ use domain::{
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -201,62 +200,33 @@ fn shipments(rows: &Rows) -> Vec<Entry> {
 pub fn mails(receipt: &Receipt) -> Vec<Entry> {
     let (id, name) = (&receipt.receipt_id, mail_name(receipt));
     let mut all = Vec::new();
-    let mut add = |at: Option<Timestamp>, actor, what, text: String| {
-        all.extend(at.map(|at| entry(at, actor, what, text).of(id)));
+    let mut add = |at: Option<Timestamp>, actor, what, text: &str| {
+        all.extend(at.map(|at| entry(at, actor, what, format!("{name} {text}")).of(id)));
     };
-    for history in receipt.mails.values() {
-        add(history.sent_at, "mail", "mail_sent", format!("{name} sent"));
-        add(
-            history.delivered_at,
-            "SES",
-            "mail_delivered",
-            format!("{name} delivered"),
-        );
-        add(
-            history.bounced_at,
-            "SES",
-            "mail_bounced",
-            format!("{name} bounced (permanent)"),
-        );
-        add(
-            history.returned_at,
-            "SES",
-            "mail_bounced",
-            format!("{name} bounced"),
-        );
-        let maybe = format!("{name} bounced, or an automatic answer");
-        add(history.maybe_bounced_at, "SES", "mail_bounced", maybe);
-        add(
-            history.complained_at,
-            "SES",
-            "mail_complained",
-            format!("{name} reported as spam"),
-        );
-        add(
-            history.rejected_at,
-            "SES",
-            "mail_rejected",
-            format!("{name} rejected"),
-        );
+    for of in receipt.mails.values() {
+        add(of.sent_at, "mail", "mail_sent", "sent");
+        let maybe = "bounced, or an automatic answer";
+        for (at, what, text) in [
+            (of.delivered_at, "mail_delivered", "delivered"),
+            (of.bounced_at, "mail_bounced", "bounced (permanent)"),
+            (of.returned_at, "mail_bounced", "bounced"),
+            (of.maybe_bounced_at, "mail_bounced", maybe),
+            (of.complained_at, "mail_complained", "reported as spam"),
+            (of.rejected_at, "mail_rejected", "rejected"),
+        ] {
+            add(at, "SES", what, text);
+        }
     }
     if receipt.mails.is_empty() {
-        match &receipt.state {
-            ReceiptState::Sent { sent_at, .. } => {
-                add(Some(*sent_at), "mail", "mail_sent", format!("{name} sent"));
-            }
+        let (made, now) = (receipt.created_at, receipt.state.status());
+        let (at, what, text) = match &receipt.state {
+            ReceiptState::Sent { sent_at, .. } => (*sent_at, "mail_sent", "sent".to_owned()),
             ReceiptState::Withdrawn { reason } => {
-                add(
-                    Some(receipt.created_at),
-                    "mail",
-                    "mail_withdrawn",
-                    format!("{name} withdrawn: {reason}"),
-                );
+                (made, "mail_withdrawn", format!("withdrawn: {reason}"))
             }
-            state => {
-                let text = format!("{name} queued, now {}", state.status());
-                add(Some(receipt.created_at), "mail", "mail_queued", text);
-            }
-        }
+            _ => (made, "mail_queued", format!("queued, now {now}")),
+        };
+        add(Some(at), "mail", what, &text);
     }
     let noted = noted(&receipt.notes, &format!("the {name}"));
     all.extend(noted.into_iter().map(|entry| entry.of(id)));
@@ -289,7 +259,7 @@ pub fn event(event: &StoredEvent) -> Vec<Entry> {
 
 /// A line of the log, as an entry: deliveries, duplicates and decisions.
 fn log_line(line: &LogLine) -> Option<Entry> {
-    let field = |name: &str| line.fields.get(name).and_then(Value::as_str);
+    let field = |name: &str| line.text(name);
     let (function, outcome) = (field("function")?, field("outcome")?);
     let (actor, what, text) = match (function, outcome) {
         ("intake", "accepted") => (

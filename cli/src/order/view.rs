@@ -195,6 +195,8 @@ pub fn view(known: Known<'_>, reveal: bool, now: Timestamp) -> OrderView {
         currency: order.currency,
     };
     let holds = order.active_holds();
+    let lines = order.lines.iter().map(|of| line(of, rows, amount));
+    let access = rows.entitlements.iter().map(|row| access(row, now));
     OrderView {
         order_id: order.order_id.to_string(),
         provider: order.provider.to_string(),
@@ -211,19 +213,11 @@ pub fn view(known: Known<'_>, reveal: bool, now: Timestamp) -> OrderView {
         customer: customer(rows, reveal),
         money: money(rows, amount),
         payments: payments(rows),
-        lines: order
-            .lines
-            .iter()
-            .map(|of| line(of, rows, amount))
-            .collect(),
+        lines: lines.collect(),
         refunds: refunds(rows),
         disputes: disputes(rows),
         mails: rows.receipts.iter().map(mail).collect(),
-        access: rows
-            .entitlements
-            .iter()
-            .map(|row| access(row, now))
-            .collect(),
+        access: access.collect(),
         subscription: rows.subscription.as_ref().map(subscription),
         open_items: attention::items(known, now),
         timeline: timeline::timeline(known),
