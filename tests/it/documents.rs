@@ -306,6 +306,24 @@ fn the_documents_name_the_largest_cart_of_one_transaction() {
     }
 }
 
+#[test]
+fn the_documents_count_what_the_template_has() {
+    let template = document("template.yaml");
+    let counts = |what: &str| template.matches(&format!("Type: {what}\n")).count();
+    let (alarms, secrets) = (
+        counts("AWS::CloudWatch::Alarm"),
+        counts("AWS::SecretsManager::Secret"),
+    );
+    for (name, text) in [
+        ("docs/deploying.md", format!("| {alarms} for each stack |")),
+        ("docs/deploying.md", format!("template.yaml`: {alarms}, ")),
+        ("docs/deploying.md", format!("template.yaml`: {secrets}, ")),
+        ("CHANGELOG.md", format!("- {alarms} alarms ")),
+    ] {
+        assert!(document(name).contains(&text), "{name}: {text}");
+    }
+}
+
 /// The words that code gives to `outcome`: literals, and the arms of a `match` that names it.
 fn outcomes_in(code: &str) -> BTreeSet<&str> {
     let literals = code.split("outcome = \"").skip(1);
