@@ -41,6 +41,8 @@ pub struct Commit {
     /// The access that follows from the subscription.
     pub entitlements: Vec<Entitlement>,
     pub contact: Option<Contact>,
+    /// The customer whom the provider has deleted: all tables follow.
+    pub erases: Option<CustomerId>,
     /// The customer who must not have been erased meanwhile: an erasure that has read the orders misses a new one.
     pub unless_erased: Option<CustomerId>,
     pub receipts: Vec<Receipt>,
@@ -72,6 +74,7 @@ impl Commit {
             charged: Vec::new(),
             entitlements: Vec::new(),
             contact: None,
+            erases: None,
             unless_erased: None,
             receipts: Vec::new(),
             resources: Vec::new(),
@@ -101,15 +104,13 @@ impl Commit {
             .collect()
     }
 
-    /// The messages for the next stage. A contact is written as erased once: then all tables follow.
+    /// The messages for the next stage.
     #[must_use]
     pub fn outbox(&self) -> Vec<Handoff> {
         let ids = self.receipt_ids().into_iter();
         let receipts = ids.map(|receipt_id| Handoff::Receipt { receipt_id });
-        let erased = self.contact.iter().filter(|contact| contact.erased);
-        let erasures = erased.map(|contact| Handoff::Erasure {
-            customer_id: contact.customer_id.clone(),
-        });
+        let erases = self.erases.iter().cloned();
+        let erasures = erases.map(|customer_id| Handoff::Erasure { customer_id });
         receipts.chain(erasures).collect()
     }
 }
@@ -146,7 +147,7 @@ impl Commit {
             let (kind, id) = id.parts();
             parts.push(format!("{kind} {id}"));
         }
-        if self.contact.is_some() {
+        if self.contact.is_some() || self.erases.is_some() {
             parts.push("customer".to_owned());
         }
         if parts.is_empty() && !self.links.is_empty() {

@@ -19,12 +19,18 @@ pub(super) fn decide(case: &Case<'_>, change: &ContactChange) -> Result<Decision
     let mut contact = known.clone();
     let facts = change.facts.clone();
     contact.learn(facts.map(|facts| facts.fact(case.stated_at)));
-    if contact == known {
+    // Each deletion asks for the erasure, also of an erased contact: another attempt may have written the contact, and
+    // only an event that asks for the erasure is kept until it is done.
+    let is_deletion = change.facts.is_none();
+    let erases = is_deletion.then(|| change.customer_id.clone());
+    let is_new = contact != known;
+    if !is_new && !is_deletion {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
     contact.version += 1;
     Ok(Decision::write(Commit {
-        contact: Some(contact),
+        contact: is_new.then_some(contact),
+        erases,
         ..Commit::of(case.event.event_id.clone())
     }))
 }

@@ -475,9 +475,12 @@ fn to_write(case: &Case<'_>, mut commit: Box<Commit>) -> Result<Box<Commit>, Sto
     if let Some(order) = &mut commit.order {
         case.policy.bundle.clone_into(&mut order.bundle);
         commit.alerts = Alerts::between(rows.order.as_ref(), order);
-        // A commit writes the contact's row, or checks it.
-        let has_data = order.version == 1 && !order.is_erased && commit.contact.is_none();
+        // A commit writes the contact's row, or checks it. An erasure has found an order whose row names the customer.
+        let known = rows.order.as_ref();
+        let known = known.filter(|known| known.order_id == order.order_id);
+        let known = known.and_then(|known| known.customer.customer_id.clone());
         let customer_id = order.customer.customer_id.clone();
+        let has_data = !order.is_erased && commit.contact.is_none() && known != customer_id;
         commit.unless_erased = customer_id.filter(|_| has_data);
     }
     let done = commit.done();

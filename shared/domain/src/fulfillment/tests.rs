@@ -3,6 +3,7 @@ use crate::delivery::job::Handoff;
 use crate::delivery::stored_event::EventState;
 use crate::delivery::stored_event::StoredEvent;
 use crate::fulfillment::testing::*;
+use crate::ports::Committed;
 use crate::{
     access::{
         contact,
@@ -124,6 +125,37 @@ fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
         ),
         (2, true)
     );
+    // An attempt beside the one that erased the contact must not end the event: the erasure may be lost.
+    let deletion = facts("fevt_again", SALE + 1, change(None));
+    let again = commit(shop.decide(&deletion));
+    let customer_id = id("fcus_1");
+    assert_eq!(again.outbox(), [Handoff::Erasure { customer_id }]);
+    assert_eq!(again.contact, None);
+}
+
+#[test]
+fn an_order_that_gets_its_customer_later_is_written_unless_that_one_is_erased_meanwhile() {
+    let named = with_payments(sale(vec![line("a", 1, 3000, None)]), &["processing"]);
+    let customer_id = named.customer.customer_id.clone();
+    let mut unnamed = named.clone();
+    unnamed.customer.customer_id = None;
+    let mut shop = Shop::selling(unnamed);
+    shop.tell(SALE, changed());
+    assert_eq!(shop.order().customer.customer_id, None);
+    let decide = |shop: &mut Shop, sale: &Sale| {
+        shop.api.sales.insert(sale.order_id.clone(), sale.clone());
+        commit(shop.decide(&facts("fevt_2", SALE + 1, changed())))
+    };
+    let first = decide(&mut shop, &named);
+    assert!(customer_id.is_some());
+    assert_eq!(first.unless_erased, customer_id);
+    assert_eq!(shop.tables.commit(&first), Committed::Now);
+    let renumbered = Sale {
+        client_reference_id: Some("order-2".to_owned()),
+        ..named
+    };
+    let later = decide(&mut shop, &renumbered);
+    assert_eq!(later.unless_erased, None, "an erasure finds the order");
 }
 
 #[test]
