@@ -998,6 +998,19 @@ async fn a_list_without_end_keeps_no_other_from_its_share_of_the_time() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_page_that_took_minutes_is_left_to_the_next_run() {
+    let (bundle, _) = season(1, &[], &[]);
+    let mut reconcile = reconcile_over(&bundle.world, DAYS);
+    reconcile.reading_time = Duration::from_hours(1);
+    for (seconds, is_used) in [(90, false), (2, true)] {
+        bundle.world.run_on_timers(Duration::from_secs(seconds));
+        let found = reconcile.run().await.unwrap();
+        let is_found = found.total().missing > 0;
+        assert_eq!((is_found, found.more), (is_used, !is_used), "{found}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_run_leaves_is_the_next_ones() {
     let all = MOST_GAPS as u64 + 30;

@@ -43,6 +43,9 @@ pub const MOST_GAPS: usize = 1_000;
 pub const MOST_PAGES: usize = 200;
 /// The most open events that are looked at, in each of their states.
 pub const MOST_WAITING: usize = 10_000;
+/// A page that comes later than this after its request is not used: it may show later states than those of that time.
+/// The client gives up sooner, so only a process that stood still meanwhile gets such a page.
+const PAGE_LASTS: SignedDuration = SignedDuration::from_secs(60);
 /// The largest body of a row, as at intake.
 const MAX_BODY_BYTES: usize = 300_000;
 
@@ -192,6 +195,10 @@ impl<S: ReconcileStore> Reconcile<S> {
             let Some(page) = self.page(list, ask, run).await else {
                 break;
             };
+            if self.clock.now().duration_since(now) > PAGE_LASTS {
+                run.reconciled.more = true;
+                break;
+            }
             self.examine(list, page.listed, now, run).await?;
             after = page.next;
             if after.is_none() {
