@@ -87,3 +87,46 @@ fn level(announced: Option<&AnnouncedLevel>, counter: &Counter) -> Option<Announ
         is_low: counter.low_at.is_some_and(|low_at| on_hand <= low_at),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_announces_each_change_and_is_low_once_until_it_rises() {
+        let sku: Sku = "MAT".to_owned().try_into().unwrap();
+        let mut announced = None;
+        for (on_hand, low_at, kinds, members) in [
+            (None, Some(2), None, ""),
+            (Some(5), None, Some("stock.moved"), "on_hand sku"),
+            (Some(5), None, None, ""),
+            (Some(3), Some(2), Some("stock.moved"), "on_hand"),
+            (Some(2), Some(2), Some("stock.moved stock.low"), "on_hand"),
+            (Some(2), Some(2), None, ""),
+            (Some(1), Some(2), Some("stock.moved"), "on_hand"),
+            (Some(4), Some(2), Some("stock.moved"), "on_hand"),
+            (Some(4), Some(4), Some("stock.low"), ""),
+            (None, Some(4), None, ""),
+        ] {
+            let counter = Counter {
+                sku: sku.clone(),
+                on_hand,
+                untracked: on_hand.is_none(),
+                low_at,
+            };
+            let found = changed(announced.as_ref(), &counter, Timestamp::UNIX_EPOCH);
+            let all = found.as_ref().map(|(_, all)| all.iter());
+            let words = all.map(|all| all.map(|one| one.kind.to_string()).collect::<Vec<_>>());
+            let words = words.map(|words| words.join(" "));
+            assert_eq!(words.as_deref(), kinds, "{on_hand:?} of {low_at:?}");
+            if let Some((level, all)) = found {
+                assert_eq!(all[0].changed.join(" "), members);
+                assert_eq!(
+                    level.version,
+                    announced.map_or(0, |level| level.version) + 1
+                );
+                announced = Some(level);
+            }
+        }
+    }
+}
