@@ -1,6 +1,7 @@
 //! Personal data: marked texts go through the whole product, are exported, and are erased.
 
 use domain::{
+    ports::EntitlementAdmin as _,
     resource::{
         Resource, ResourceChange,
         checkout_session::{CheckoutSessionFacts, ContactEmail},
@@ -384,6 +385,31 @@ async fn an_erasure_goes_on_where_it_stopped_and_leaves_open_events_to_the_next(
         (vec![parked.clone()], Vec::new())
     );
     assert_eq!(marks(&world.kept()), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_deletion_whose_contact_another_attempt_has_erased_is_erased_everywhere_whatever_fails() {
+    let story = async || {
+        let bundle = story().await;
+        let world = &bundle.world;
+        let contact = world.kept().contacts.values().next().unwrap().clone();
+        assert_eq!(world.erase_contact(&contact).await, Ok(Changed::Now));
+        assert_ne!(marks(&world.kept()), BTreeSet::new());
+        bundle
+    };
+    let undisturbed = story().await;
+    let before = undisturbed.world.kept().calls.len();
+    undisturbed.play(&deletion()).await;
+    let calls = undisturbed.world.kept().calls.len() - before;
+    for n in 2..calls {
+        for fault in [FailBefore, FailAfter] {
+            let bundle = story().await;
+            bundle.strike_next(n, fault);
+            bundle.play(&deletion()).await;
+            let left = marks(&bundle.world.kept());
+            assert_eq!(left, BTreeSet::new(), "{fault:?} at call {n}");
+        }
+    }
 }
 
 #[tokio::test]
