@@ -35,7 +35,19 @@ pub(super) async fn run<B: Backend>(
     command: &StockCommand,
 ) -> Result<Answer, Error> {
     match command {
-        StockCommand::Import { write, .. } => import(on, of_file(on, command)?, write).await,
+        StockCommand::Import {
+            file,
+            counted_at,
+            mode,
+            columns,
+            skip_bad,
+            write,
+        } => {
+            let read = read_file(on, file, columns.as_deref())?;
+            let counted_at = moment(on, counted_at.as_deref())?;
+            let counts = of_file(read, *mode, counted_at, *skip_bad);
+            import(on, counts, write).await
+        }
         StockCommand::Count {
             sku: name,
             units,
@@ -84,32 +96,25 @@ pub(super) struct Counts {
     pub(super) danger: Danger,
 }
 
-/// The counts of a file.
-fn of_file<B>(on: &Context<'_, B>, command: &StockCommand) -> Result<Counts, Error> {
-    let StockCommand::Import {
-        file,
-        counted_at,
-        mode,
-        columns,
-        skip_bad,
-        ..
-    } = command
-    else {
-        return Err(Error::usage("not an import"));
-    };
-    let (good, rejected) = read_file(on, file, columns.as_deref())?;
-    Ok(Counts {
+/// The counts of a file, by its good rows and its rejected ones.
+fn of_file(
+    (good, rejected): (Vec<Counted>, Vec<Rejected>),
+    mode: ImportMode,
+    counted_at: Timestamp,
+    skip_bad: bool,
+) -> Counts {
+    Counts {
         good,
         rejected,
         mode: match mode {
             ImportMode::Set => Mode::Set,
             ImportMode::Add => Mode::Add,
         },
-        counted_at: moment(on, counted_at.as_deref())?,
-        skip_bad: *skip_bad,
+        counted_at,
+        skip_bad,
         kind: ChangeKind::Import,
         danger: Danger::Bulk,
-    })
+    }
 }
 
 /// The count of one SKU.

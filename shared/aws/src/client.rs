@@ -1,5 +1,6 @@
 //! The SDK's shared configuration: one TLS stack, and time limits shorter than any function's.
 
+use crate::settings::environment;
 pub use aws_config::SdkConfig;
 use aws_config::{
     BehaviorVersion, ConfigLoader, Region, environment::EnvironmentVariableCredentialsProvider,
@@ -39,7 +40,7 @@ pub fn config() -> SdkConfig {
 /// The SDK's own loader would also search files, containers and STS for credentials, and link what it needs for that.
 #[must_use]
 pub fn config_beside(services: &[&str]) -> SdkConfig {
-    let region = variable("AWS_REGION").map(Region::new);
+    let region = environment("AWS_REGION").map(Region::new);
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(region)
@@ -47,14 +48,10 @@ pub fn config_beside(services: &[&str]) -> SdkConfig {
             EnvironmentVariableCredentialsProvider::new(),
         ))
         .service_config(Variables)
-        .http_client(http_client(addresses(services, variable)))
+        .http_client(http_client(addresses(services, environment)))
         .timeout_config(timeouts())
         .retry_config(retries())
         .build()
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// Each service's own settings. The SDK asks for the address alone.
@@ -63,7 +60,7 @@ struct Variables;
 
 impl LoadServiceConfig for Variables {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        setting(key.env(), key.service_id(), variable)
+        setting(key.env(), key.service_id(), environment)
     }
 }
 

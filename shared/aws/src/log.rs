@@ -97,8 +97,8 @@ pub fn panicked(panic: &PanicHookInfo<'_>) {
     tracing::error!(outcome = "panic", place, "a fault of ours");
 }
 
-/// Our crates at that level, and libraries at `warn` at most: their debug lines hold whole requests (bodies, mails,
-/// tokens), and the SDK's spans at `info` would take a part of the time of each call.
+/// Our crates at that level, and libraries at `warn` at most. Their debug lines hold whole requests: bodies, mails, tokens.
+/// The SDK's spans at `info` would take a part of the time of each call.
 fn filter(level: LevelFilter) -> Targets {
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))

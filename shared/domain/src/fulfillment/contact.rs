@@ -19,8 +19,8 @@ pub(super) fn decide(case: &Case<'_>, change: &ContactChange) -> Result<Decision
     let mut contact = known.clone();
     let facts = change.facts.clone();
     contact.learn(facts.map(|facts| facts.fact(case.stated_at)));
-    // Each deletion asks for the erasure, also of an erased contact: another attempt may have written the contact, and
-    // only an event that asks for the erasure is kept until it is done.
+    // Also if the contact is erased, since another attempt may have written it. Only an event that asks for the erasure
+    // is kept until it is done.
     let is_deletion = change.facts.is_none();
     let erases = is_deletion.then(|| change.customer_id.clone());
     let is_new = contact != known;
