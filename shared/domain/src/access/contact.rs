@@ -9,13 +9,13 @@ use crate::{
     },
 };
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// Contact data of a customer. Personal data: stored and mailed, never logged.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ContactFacts {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
 }
 
@@ -30,13 +30,13 @@ pub struct ContactChange {
 }
 
 /// The row of the Entitlements table that holds a customer's contact data.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     pub customer_id: CustomerId,
     /// Counts changes, from 1.
     pub version: u64,
     /// The latest facts; `None` once the customer is erased.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Fact<ContactFacts>>,
     /// Permanent: the provider has deleted the customer, or an operator has erased them. No later fact or order keeps
     /// the customer's data.

@@ -21,6 +21,7 @@ use crate::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
@@ -83,6 +84,7 @@ pub enum Source {
 }
 
 /// A subscription at one moment.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubscriptionFacts {
     pub source: Source,
@@ -90,40 +92,31 @@ pub struct SubscriptionFacts {
     /// True if the subscription ends with the paid period.
     pub cancel_at_period_end: bool,
     /// The end of the current period.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
     /// The end of the trial, past or future.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_end: Option<Timestamp>,
     pub items: Vec<Item>,
     /// The newest invoice; at the creation, the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_invoice: Option<InvoiceId>,
     /// The creation of the subscription, if stated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     /// The end of the paid time, if the provider states that the current period is paid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_through: Option<Timestamp>,
     /// The time since when a paused subscription gives no access, if the pause suspends it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<Timestamp>,
     /// The time of the end, if stated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The saved method that renewals are charged to, if stated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method_id: Option<PaymentMethodId>,
 }
 
 /// One item of a subscription.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Item {
     /// The product that the item gives access to, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<ProductId>,
     /// The price, which is the plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_id: Option<PriceId>,
     pub quantity: u32,
 }
@@ -160,48 +153,41 @@ pub struct InvoiceChange {
 }
 
 /// The facts of an invoice. Amounts are minor units of `currency`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bill {
     pub currency: Currency,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_paid: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_due: Option<i64>,
     /// The payment that paid the invoice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_intent_id: Option<PaymentIntentId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_start: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
     /// The creation of the invoice, if stated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
 }
 
 /// An invoice as merged, on its subscription's row.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
     /// The latest facts; facts of a paid invoice take precedence.
     pub bill: Fact<Bill>,
     /// The earliest reported time of payment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Timestamp>,
     /// The first failure of the payment. The grace period starts here, even if later retries fail
     /// too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
     /// The notice about the failed payment, once committed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_id: Option<ReceiptId>,
 }
 
 /// The order that started a subscription.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Beginning {
     pub order_id: OrderId,
     /// The invoice, if the sale names it: the order is also that invoice's order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
     /// The date of the order.
     pub placed_at: Timestamp,
@@ -223,16 +209,17 @@ pub enum Standing {
 
 /// The start of an unpaid period, from the subscription's own events. Kept beside the snapshot,
 /// which later changes replace, because the grace period starts at the first failure.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastDue {
     /// The end of the unpaid period, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
     /// The first report of `past_due` for this period.
     pub since: Timestamp,
 }
 
 /// The row of the Entitlements table that holds a subscription's facts.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     pub subscription_id: SubscriptionId,
@@ -241,37 +228,28 @@ pub struct Subscription {
     pub version: u64,
     pub provider: ProviderId,
     /// The latest facts with a known status, if there are any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Fact<SubscriptionFacts>>,
     /// The end of the subscription, permanent once set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The latest period end of all paid invoices.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_through: Option<Timestamp>,
     /// The latest period that the subscription's own events report as unpaid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub past_due: Option<PastDue>,
     /// The newest invoices, at most [`MOST_INVOICES`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub invoices: BTreeMap<InvoiceId, Invoice>,
     /// The creation of the subscription, if stated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
     /// The invoice of the creation event.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub born_with: Option<InvoiceId>,
     /// The sale that started the subscription, once known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beginning: Option<Beginning>,
     /// The latest products. A change without items does not replace them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Fact<BTreeSet<ProductId>>>,
     /// All products that the subscription ever had.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub products: BTreeSet<ProductId>,
     /// The notice that the trial ends, once committed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_notice_id: Option<ReceiptId>,
     /// True for a subscription of another shop: its events need nothing here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -280,7 +258,6 @@ pub struct Subscription {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lost_orders: BTreeSet<OrderId>,
     /// The latest stated payment method.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<Fact<PaymentMethodId>>,
     /// True if that method was removed: the next renewal cannot be charged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -292,14 +269,11 @@ pub struct Subscription {
 pub const MOST_INVOICES: usize = 24;
 
 /// A customer's access through a subscription.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// Access exists before this whole second; `None` if there never was any.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub until: Option<Timestamp>,
     /// The reason as a word; its `Display` is a sentence.
     pub reason: Reason,

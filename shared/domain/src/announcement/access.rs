@@ -16,10 +16,7 @@ pub struct EntitlementState {
     pub customer_id: String,
     pub product_id: String,
     /// Access exists before this moment.
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub access_until: Timestamp,
     /// The reason as a word.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]

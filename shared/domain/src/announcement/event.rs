@@ -7,23 +7,20 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// A provider's event. It has no body.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventSummary {
     pub event_id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
     /// `parked`, `released` or `dropped`; `recovered` for one that no delivery brought.
     pub state: String,
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub received_at: Timestamp,
     /// The class of the reason to park it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub class: Option<Class>,
 }

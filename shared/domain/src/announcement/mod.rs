@@ -29,6 +29,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::fmt;
 
 /// The most bytes of a batch that keeps the lines of its orders. A row has room for 400 KB, and an entry of `EventBridge`
@@ -227,6 +228,7 @@ pub enum State {
 }
 
 /// One announcement: the `detail` of its event, except the mode and personal data, which the publisher adds.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     pub kind: Kind,
@@ -236,10 +238,8 @@ pub struct Announcement {
     /// The time of the change in this stack.
     pub occurred_at: Timestamp,
     /// The provider; absent for stock, which belongs to the merchant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderId>,
     /// The event that caused the change, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caused_by: Option<EventId>,
     pub thing: Thing,
     /// The members of the state that changed; all of them if the thing is new.
@@ -351,12 +351,12 @@ pub const MOST_ENTRY_BYTES: usize = 256 * 1024;
 pub const MOST_DETAIL_BYTES: usize = MOST_ENTRY_BYTES - 1024;
 
 /// The announcement as it is published.
+#[skip_serializing_none]
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Published {
     #[serde(flatten)]
     pub announcement: Announcement,
     pub mode: Mode,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Contact>,
 }
 

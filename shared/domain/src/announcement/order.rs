@@ -14,15 +14,16 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An order without personal data. Amounts are whole minor units of `currency`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderSummary {
     pub order_id: String,
     /// The merchant's reference.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_reference_id: Option<String>,
     /// `sale` or `renewal`.
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
@@ -30,28 +31,17 @@ pub struct OrderSummary {
     /// `open`, `authorized`, `processing`, `failed`, `expired`, `canceled`, `held`, `partly_paid`, `paid`,
     /// `partly_refunded` or `refunded`.
     pub state: String,
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub placed_at: Timestamp,
     /// The time when the goods were released, which happens once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub released_at: Option<Timestamp>,
     pub currency: String,
     pub amounts: AmountsSummary,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<String>,
     /// Absent if the order has too many lines for an announcement: read the order's row.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<Vec<LineSummary>>,
     /// Units that are paid and were not in stock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -84,36 +74,30 @@ pub struct AmountsSummary {
 }
 
 /// A line of an order.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LineSummary {
     pub line_item_id: String,
     pub quantity: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_amount: Option<i64>,
     pub total: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
     /// `counted`, `untracked`, `uncounted`, `unmapped`, `exempt`, or `waiting` until the order is paid.
     pub stock: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_id: Option<String>,
 }
 
 /// Units of a SKU that are paid and were not in stock.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShortfallSummary {
     pub sku: String,
     /// The units that are still missing.
     pub missing: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub filled_at: Option<Timestamp>,
 }
 
@@ -128,6 +112,7 @@ pub struct RefundSummary {
 }
 
 /// A dispute.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DisputeSummary {
@@ -135,18 +120,14 @@ pub struct DisputeSummary {
     pub stage: String,
     pub amount: i64,
     /// The reason in the provider's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The deadline for evidence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub due_by: Option<Timestamp>,
 }
 
 /// A delivery of goods, as the provider reports it.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FulfillmentSummary {
@@ -155,7 +136,6 @@ pub struct FulfillmentSummary {
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub progress: Progress,
     /// `shipment`, `local_delivery`, `pickup`, `digital`, `service` or another word of the provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
 }
 

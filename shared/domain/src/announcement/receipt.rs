@@ -7,9 +7,11 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// The outcome of a receipt. It names no recipient. A receipt that is to be sent again keeps the outcome of its last
 /// mail until the next one.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReceiptOutcome {
@@ -22,7 +24,6 @@ pub struct ReceiptOutcome {
     /// True if the recipient's server accepted the last mail.
     pub is_delivered: bool,
     /// `bounced`, `complained` or `refused`, if the delivery failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub delivery_failure: Option<DeliveryFailure>,
 }

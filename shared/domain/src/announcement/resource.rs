@@ -14,50 +14,37 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
 #[cfg(any(test, feature = "testing"))]
 use crate::announcement::ThingType;
 
 /// An invoice. Amounts are whole minor units of `currency`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InvoiceSummary {
     pub invoice_id: String,
     /// The merchant's number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
     /// `draft`, `open`, `partially_paid`, `uncollectible`, `credited`, `void`, `paid` or another word of the provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outstanding: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub due_at: Option<Timestamp>,
     /// The first failure of a payment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub failed_at: Option<Timestamp>,
 }
 
 /// A checkout session.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionSummary {
@@ -67,50 +54,39 @@ pub struct SessionSummary {
     pub end: String,
     /// True if the buyer can be brought back: abandoned, and with a contact or an order.
     pub is_recoverable: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<String>,
     /// The session that replaces this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(
-        feature = "schema",
-        schemars(schema_with = "crate::announcement::time")
-    )]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "super::time"))]
     pub ended_at: Option<Timestamp>,
 }
 
 /// A saved payment method.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentMethodSummary {
     pub payment_method_id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<String>,
     /// The type in the provider's word, such as `card`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// `pending`, `active`, `expired`, `failed`, `removed` or another word of the provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// True if a renewal can be charged to it.
     pub is_usable_off_session: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_code: Option<String>,
 }
 
 /// A merchant's readiness at the provider, in the provider's words.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MerchantSummary {
     pub merchant_id: String,
     /// The readiness to take payments.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payments: Option<String>,
     /// The readiness to receive payouts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payouts: Option<String>,
     /// What the merchant must do by now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

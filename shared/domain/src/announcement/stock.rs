@@ -10,18 +10,18 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// The level of a SKU's counter.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockSummary {
     pub sku: String,
     pub on_hand: i64,
     /// The level that was announced before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_hand_before: Option<i64>,
     /// The level from which `stock.low` is announced, if the counter's row has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_at: Option<i64>,
 }
 

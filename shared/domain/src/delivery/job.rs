@@ -6,9 +6,11 @@
 
 use crate::values::ids::{CustomerId, EventId, ReceiptId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_with::skip_serializing_none;
 use std::borrow::Cow;
 
 /// Work for fulfillment.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "version")]
 pub enum FulfillmentJob {
@@ -21,7 +23,6 @@ pub enum FulfillmentJob {
         /// The event that asked for it.
         event_id: EventId,
         customer_id: CustomerId,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<EventId>,
     },
 }

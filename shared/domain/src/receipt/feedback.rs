@@ -24,6 +24,7 @@ use crate::values::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::{collections::BTreeMap, fmt};
 
 /// The message tag that holds the receipt id, encoded by [`tag_value`]. SES repeats it in every
@@ -186,30 +187,19 @@ impl Report {
 /// The suppression of an address: a row of the Links table. The latest bounce and complaint count,
 /// unless an operator cleared the address later. A late or repeated report about a cleared failure
 /// does not suppress the address again.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {
     #[serde(rename = "address_hash")]
     pub address: AddressHash,
     /// The last permanent bounce.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub bounced_at: Option<Timestamp>,
     /// The last complaint.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub complained_at: Option<Timestamp>,
     /// The last time an operator declared the address good.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub cleared_at: Option<Timestamp>,
 }
 
@@ -252,55 +242,28 @@ impl Suppression {
 }
 
 /// The merged reports about one mail: the earliest time of each occurrence.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailHistory {
     /// SES accepted the mail for delivery.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub sent_at: Option<Timestamp>,
     /// The recipient's server accepted the mail.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub delivered_at: Option<Timestamp>,
     /// A permanent bounce, or a suppression by SES.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub bounced_at: Option<Timestamp>,
     /// A transient bounce.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub returned_at: Option<Timestamp>,
     /// A bounce or an automatic answer.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub maybe_bounced_at: Option<Timestamp>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub complained_at: Option<Timestamp>,
     /// SES found malicious content.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub rejected_at: Option<Timestamp>,
 }
 

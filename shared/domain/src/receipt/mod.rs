@@ -21,9 +21,11 @@ use crate::values::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::{fmt, str::FromStr, time::Duration};
 
 /// The purpose of a mail. It names no recipient: the address is read when the mail is sent.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ReceiptKind {
@@ -51,17 +53,14 @@ pub enum ReceiptKind {
         subscription_id: SubscriptionId,
         invoice_id: InvoiceId,
         /// The amount due, in minor units of the order's currency, if known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         amount: Option<i64>,
     },
     /// A notice that a payment of an invoice failed. Withdrawn if no longer true.
     InvoicePaymentFailed {
         invoice_id: InvoiceId,
         /// The merchant's number of the invoice.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         number: Option<String>,
         /// The amount due, in minor units of the order's currency; absent if the invoice has another currency.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         amount: Option<i64>,
     },
     /// A notice that goods were sent or wait for the customer. Withdrawn if no longer true.
@@ -115,6 +114,7 @@ impl ReceiptKind {
 }
 
 /// The row of the Receipts table. It names the order and holds no personal data.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     pub receipt_id: ReceiptId,
@@ -122,16 +122,11 @@ pub struct Receipt {
     pub version: u64,
     pub order_id: OrderId,
     /// The provider of the event that caused it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderId>,
     #[serde(flatten)]
     pub kind: ReceiptKind,
     /// Do not send earlier.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub due_at: Option<Timestamp>,
     /// The time of the commit.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
@@ -142,11 +137,7 @@ pub struct Receipt {
     #[serde(default, skip_serializing_if = "Notes::is_empty")]
     pub notes: Notes,
     /// The time of the last request for another mail. Reports about earlier mails settle nothing.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub reopened_at: Option<Timestamp>,
     /// The merged SES reports, by mail.
     #[serde(default, skip_serializing_if = "feedback::Mails::is_empty")]
@@ -156,13 +147,13 @@ pub struct Receipt {
 }
 
 /// The state of a receipt.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ReceiptState {
     /// Waits to be sent.
     Unsent {
         /// Reason of the last failed attempt, if any. No mail was sent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// An attempt is sending the mail.

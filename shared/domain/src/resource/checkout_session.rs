@@ -11,6 +11,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::fmt;
 
 words!(
@@ -76,6 +77,7 @@ pub struct CheckoutSessionFacts {
 }
 
 /// The row of a session. It keeps no address of a page, because such addresses expire.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutSession {
     pub id: CheckoutSessionId,
@@ -83,7 +85,6 @@ pub struct CheckoutSession {
     pub version: u64,
     pub provider: ProviderId,
     /// A row that any fact calls test is test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// The latest status. `Paid` takes precedence, then the other ends, then a known word.
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]
@@ -100,7 +101,6 @@ pub struct CheckoutSession {
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]
     pub contact: Latest<ContactEmail>,
     /// The earliest stated time at which the contact must be forgotten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact_until: Option<Timestamp>,
     /// Permanent: no later fact brings the contact back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -108,7 +108,6 @@ pub struct CheckoutSession {
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]
     pub expires_at: Latest<Timestamp>,
     /// The earliest stated end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
 }
 

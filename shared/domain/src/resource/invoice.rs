@@ -12,6 +12,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::{BTreeMap, btree_map::Entry};
 
 words!(
@@ -64,6 +65,7 @@ pub struct InvoiceFacts {
 }
 
 /// The row of an invoice. Amounts are in minor units of `currency`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
     pub id: InvoiceId,
@@ -71,7 +73,6 @@ pub struct Invoice {
     pub version: u64,
     pub provider: ProviderId,
     /// A row that any fact calls test is test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]
     pub number: Latest<String>,
@@ -105,10 +106,8 @@ pub struct Invoice {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attempts: BTreeMap<PaymentAttemptId, Fact<Attempt>>,
     /// The first failure of a payment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
     /// The notice of a failed payment that was made for this invoice. No fact changes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_id: Option<ReceiptId>,
 }
 

@@ -11,6 +11,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::{BTreeMap, BTreeSet};
 
 words!(
@@ -26,15 +27,16 @@ words!(
 );
 
 /// The readiness of payments or payouts.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Readiness {
     pub status: ReadinessStatus,
     /// The reason in the provider's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// A demand of the provider on the merchant, in the provider's words.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requirements {
@@ -46,17 +48,15 @@ pub struct Requirements {
     pub eventually_due: BTreeSet<String>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub pending_verification: BTreeSet<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled_reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
 }
 
 /// A capability of the merchant.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Capability {
     /// The domain in the provider's word, such as `payments`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     pub status: ReadinessStatus,
 }
@@ -75,6 +75,7 @@ pub struct MerchantFacts {
 }
 
 /// The row of a merchant.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merchant {
     pub id: MerchantId,
@@ -82,13 +83,11 @@ pub struct Merchant {
     pub version: u64,
     pub provider: ProviderId,
     /// A row that any fact calls test is test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// The latest readiness; a known status takes precedence.
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]
     pub payments: Latest<Readiness>,
     /// The latest readiness of payments with an unknown status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unclear_payments: Option<Stamp>,
     /// The latest readiness; a known status takes precedence.
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]

@@ -11,6 +11,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
 /// The most subscriptions that a row names. Its removal flags them all in one transaction.
@@ -59,6 +60,7 @@ pub struct PaymentMethodFacts {
 }
 
 /// The row of a payment method. A failed set-up changes only its row, never the customer's other methods.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentMethod {
     pub id: PaymentMethodId,
@@ -66,10 +68,8 @@ pub struct PaymentMethod {
     pub version: u64,
     pub provider: ProviderId,
     /// A row that any fact calls test is test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// The time of the earliest fact.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]
     pub customer_id: Latest<CustomerId>,

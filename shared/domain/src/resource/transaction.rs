@@ -12,6 +12,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
 words!(
@@ -116,6 +117,7 @@ impl Entry {
 }
 
 /// The row of a transaction.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
     pub id: TransactionId,
@@ -123,7 +125,6 @@ pub struct Transaction {
     pub version: u64,
     pub provider: ProviderId,
     /// A row that any fact calls test is test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// The latest type and amounts; a known type takes precedence.
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]

@@ -3,6 +3,7 @@
 use crate::values::ids::Sku;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::fmt;
 
 /// How long a change is kept, in days: a yearly count still finds the one before it. Without an end, a shop that imports
@@ -22,21 +23,17 @@ pub enum ChangeKind {
 }
 
 /// A change of a counter by hand.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CounterChange {
     pub sku: Sku,
     pub kind: ChangeKind,
     /// The counter before; `None` if there was none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<i64>,
     /// The counter after.
     pub after: i64,
     /// When the units were counted; `None` for units that arrived.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub counted_at: Option<Timestamp>,
     /// The time of the change.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]

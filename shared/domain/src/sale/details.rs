@@ -4,21 +4,20 @@
 
 use crate::values::ids::PaymentIntentId;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The details of a sale or an order. Amounts are minor units of its currency. Holds personal
 /// data: stored, never logged.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
     /// The customer's phone number, as given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping: Option<Shipping>,
     /// Coupons and promotions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discounts: Vec<Discount>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tax_rate: Option<TaxRate>,
     /// How each payment was made, if known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -27,7 +26,6 @@ pub struct Details {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unclear_payments: BTreeSet<PaymentIntentId>,
     /// The origin of the sale, in the provider's word, such as `shopify`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The merchant's own notes on the sale.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
@@ -35,84 +33,66 @@ pub struct Details {
 }
 
 /// The address and the method of the shipment.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipping {
     /// The recipient, if the provider names one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
     /// The provider's id of the chosen shipping rate.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_id: Option<String>,
     /// The name of the chosen option.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub option: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
 }
 
 /// A postal address, as given.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line1: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line2: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub city: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postal_code: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
 }
 
 /// A coupon or a promotion.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discount {
     /// The provider's id of the coupon.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coupon_id: Option<String>,
     /// The promotion's code, or else the provider's id of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<String>,
     /// The coupon's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A fixed amount off.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_off: Option<i64>,
 }
 
 /// The tax that the merchant set on the sale.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaxRate {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// As written by the provider, such as `8.25`. Nothing is computed from it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentage: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
 }
 
 /// How a payment was made.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentMethod {
     /// In the provider's word, such as `card`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The card's brand, in the provider's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub brand: Option<String>,
     /// The last four digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last4: Option<String>,
 }
 

@@ -9,6 +9,7 @@ use crate::values::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// The status of a dispute. The order of the variants has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,6 +51,7 @@ pub enum DisputeStage {
 }
 
 /// The facts of a dispute.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DisputeFacts {
     pub status: DisputeStatus,
@@ -60,10 +62,8 @@ pub struct DisputeFacts {
     pub currency: Currency,
     pub payment_intent_id: PaymentIntentId,
     /// The reason in the provider's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The deadline for evidence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_by: Option<Timestamp>,
 }
 
@@ -81,15 +81,14 @@ pub struct DisputeChange {
 }
 
 /// A dispute as merged, on its order's row.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
     /// The latest facts; facts with a known status take precedence.
     pub facts: Fact<DisputeFacts>,
     /// The latest report of the end, whatever its status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Stamp>,
     /// The latest movement of the money.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funds: Option<Fact<DisputeFunds>>,
 }
 

@@ -6,6 +6,7 @@
 use crate::values::ids::EventId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// The number of events that are kept: the latest ones.
 pub const MOST_EVENTS: usize = 50;
@@ -15,11 +16,12 @@ const LONGEST_TYPE: usize = 64;
 const LONGEST_TEXT: usize = 120;
 
 /// One event, with its decision.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidedEvent {
     pub event_id: EventId,
     /// The provider's type of the event.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     pub event_type: Option<String>,
     /// The time of the decision.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]

@@ -6,6 +6,7 @@ use crate::{
     values::ids::{PriceId, ProductId, Sku},
 };
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
 /// The key of a mapping row.
@@ -34,12 +35,12 @@ pub struct MappingRow {
 }
 
 /// One-time access: what one unit of a line gives.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// The name of the entitlement. It may be a provider's product.
     pub name: ProductId,
     /// How long one unit lasts; `None` for access without an end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
 }
 

@@ -32,6 +32,7 @@ use crate::{
 };
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -89,6 +90,7 @@ pub struct Period {
 }
 
 /// The row of the Orders table. Amounts are whole minor units of `currency`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The key: the provider's id of the thing that is sold once. It is the checkout session of a sale, and the invoice of
@@ -102,7 +104,6 @@ pub struct Order {
     /// The policy for HSA/FSA eligibility on its receipts.
     pub eligibility: EligibilityPolicy,
     /// The merchant's reference; searchable.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_reference_id: Option<String>,
     /// Live or test money.
     pub mode: Mode,
@@ -110,11 +111,7 @@ pub struct Order {
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub placed_at: Timestamp,
     /// The time when stock was moved and the receipt committed, which happens once.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub fulfilled_at: Option<Timestamp>,
     pub customer: Customer,
     /// The currency of all amounts.
@@ -124,13 +121,11 @@ pub struct Order {
     #[serde(default)]
     pub tax_included: bool,
     /// The received amount as the provider states it for the whole order; see [`Order::amounts`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,
     /// True while the provider says that nothing is paid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_unpaid: bool,
     /// Orders the states that the provider states of the order, if it states what does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamp: Option<Stamp>,
     /// The provider's reasons to keep the goods back, except those of a single payment.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -144,7 +139,6 @@ pub struct Order {
     #[serde(default)]
     pub capture: Capture,
     /// For a sale that ended without completion.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
     /// The provider charges no smaller amount.
     #[serde(default)]
@@ -153,13 +147,11 @@ pub struct Order {
     pub payment_intents: Vec<PaymentIntentId>,
     pub lines: Vec<OrderLine>,
     /// The lines' totals minus the order's total, if they differ.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<i64>,
     /// Paid but not in stock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<Shortfall>,
     /// The receipt, once the order is fulfilled; `None` if the provider sends it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_id: Option<ReceiptId>,
     /// The latest facts of each payment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -173,13 +165,10 @@ pub struct Order {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fulfillments: BTreeMap<FulfillmentId, Fact<FulfillmentFacts>>,
     /// The subscription that started with this order, or that it renews.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<SubscriptionId>,
     /// The invoice: of a sale the subscription's first, if the sale names it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
     /// The period that a renewal pays for, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Period>,
     /// Other paid orders with the same merchant reference at the time of fulfillment. A person
     /// should look at them, because a shopper may have paid twice.
@@ -209,6 +198,7 @@ pub struct Order {
 }
 
 /// One line of an order.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
     /// The provider's id of the line.
@@ -217,15 +207,11 @@ pub struct OrderLine {
     pub description: String,
     pub quantity: u32,
     /// The price of one unit, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_amount: Option<i64>,
     pub amounts: Totals,
     /// `None` while the provider has not classified the line, and always if it certifies no eligibility.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eligibility: Option<Eligibility>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<ProductId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_id: Option<PriceId>,
     #[serde(flatten)]
     pub stock: LineStock,
@@ -233,7 +219,6 @@ pub struct OrderLine {
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
     /// The one-time access that each unit gives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grants: Option<Grant>,
 }
 
@@ -248,17 +233,14 @@ impl OrderLine {
 }
 
 /// Units of a SKU that were paid but not in stock.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortfall {
     pub sku: Sku,
     /// The number of units that are still missing.
     pub missing: i64,
     /// The time when the last missing unit was deducted.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub filled_at: Option<Timestamp>,
 }
 

@@ -11,6 +11,7 @@ use crate::values::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// The status of a payment. The order of the variants has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +34,7 @@ pub enum PaymentStatus {
 }
 
 /// The facts of a payment. Amounts are minor units of `currency`.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PaymentFacts {
     pub status: PaymentStatus,
@@ -40,26 +42,17 @@ pub struct PaymentFacts {
     pub word: String,
     pub currency: Currency,
     /// The received amount.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,
     /// The amount due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
     /// The authorized amount that may still be captured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capturable: Option<i64>,
     /// The beginning of the payment by the provider's clock: it dates the sale.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub made_at: Option<Timestamp>,
     /// The card of a split cart, in the provider's word (`primary`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
     /// The provider's code of the last failure.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     /// True while a bank or the provider holds the payment: see [`crate::sale::hold::Hold::Payment`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -112,27 +105,22 @@ pub struct PaymentChange {
 }
 
 /// A row of the Links table: it leads from a payment to its order, and keeps the payment's facts.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     pub payment_intent_id: PaymentIntentId,
     /// Counts changes, from 1.
     pub version: u64,
     /// The order, once known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
     /// True for a payment of another shop: whatever happens to it needs nothing here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_shop: bool,
     /// The latest facts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Fact<PaymentFacts>>,
     /// The time of the last event about this payment, by our clock. A read of the sale before
     /// this time may be out of date.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub heard_at: Option<Timestamp>,
 }
 

@@ -10,6 +10,7 @@ use crate::values::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 
 /// The status of a refund. The order of the variants has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -27,6 +28,7 @@ pub enum RefundStatus {
 }
 
 /// The facts of a refund.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RefundFacts {
     pub status: RefundStatus,
@@ -43,11 +45,9 @@ pub struct RefundFacts {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goods_unclear: bool,
     /// The refunded invoice of a subscription, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
     /// The creation of the refund, if known. It is the date on the receipt, so the order of events
     /// does not matter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_at: Option<Timestamp>,
 }
 
@@ -70,6 +70,7 @@ pub struct RefundChange {
 }
 
 /// A refund as merged, on its order's row.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
     /// The latest facts; facts with a known status take precedence.
@@ -81,10 +82,8 @@ pub struct Refund {
     #[serde(default)]
     pub failed: bool,
     /// The receipt, once committed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_id: Option<ReceiptId>,
     /// The correction of the receipt, once committed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correction_id: Option<ReceiptId>,
 }
 

@@ -6,6 +6,7 @@ use crate::values::{
     mode::Mode,
 };
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 
 /// The progress of a fulfillment. A later variant is further; an ended one moves no more.
@@ -42,24 +43,22 @@ words!(
 );
 
 /// A package of a fulfillment. It leads to the customer's address, so it is personal data.
+#[skip_serializing_none]
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Package {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking_number: Option<String>,
     /// The page that follows it, as the provider states it: not proven to be an address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracking_url: Option<String>,
 }
 
 /// The facts of a fulfillment.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FulfillmentFacts {
     pub progress: Progress,
     /// The state in the provider's word.
     pub word: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<Method>,
     /// The units of the order's lines; empty if the provider states none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -14,6 +14,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
 use std::{
     collections::{BTreeMap, BTreeSet},
     str::FromStr,
@@ -84,6 +85,7 @@ impl StockLevel {
 }
 
 /// One order's movement of one SKU.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Movement {
     pub sku: Sku,
@@ -95,11 +97,7 @@ pub struct Movement {
     /// The number of restocked units, after refunds.
     pub restocked: i64,
     /// The time of the last restock.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
     pub restocked_at: Option<Timestamp>,
     /// The number of restocked units before the last restock. Their times are not kept.
     #[serde(default)]
@@ -178,16 +176,14 @@ pub struct BackSince {
 }
 
 /// The effect of a line on stock.
+#[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stock", rename_all = "snake_case")]
 pub enum LineStock {
     /// Counted under this SKU.
     Counted { sku: Sku },
     /// The merchant marked the product, the price or the SKU as not counted.
-    Untracked {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sku: Option<Sku>,
-    },
+    Untracked { sku: Option<Sku> },
     /// The SKU has no counter: the merchant should add one, or mark the SKU as untracked.
     Uncounted { sku: Sku },
     /// The order is not paid yet, so nothing is moved.
