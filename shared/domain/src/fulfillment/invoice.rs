@@ -109,7 +109,7 @@ fn decide_learned(
     if let Due::Order(sold) = due {
         let mut made = sold.fulfilled(case, rows)?;
         if let Some(facts) = facts {
-            let grantor = Grantor::from(&sold.order_id);
+            let grantor = Grantor::from(&sold.order.order_id);
             made.subscription = facts.subscription;
             made.resources.extend(facts.resources);
             made.entitlements = together(facts.entitlements, made.entitlements, &grantor);

@@ -12,21 +12,18 @@ use crate::{
     receipt::Receipt,
     resource::{Resource, ResourceId},
     sale::{
-        amounts::Closed,
         details::Details,
         event_history::EventHistory,
-        hold::Hold,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
-        order::{Order, OrderKind, OrderLine, Period, Shortfall},
-        payment::{Link, PaymentFacts},
+        order::{Order, OrderKind, OrderLine, Shortfall},
+        payment::Link,
         reservation::Reservation,
         statement::{Capture, Customer, LineItem, Totals},
         stock::{self, Deduction, LineStock, RenewalStock, StockPlan},
     },
     values::{
-        facts::{Fact, Stamp},
-        ids::{CheckoutSessionId, EventId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
+        ids::{CheckoutSessionId, OrderId, PaymentIntentId},
         mode::Mode,
         money::Currency,
         note::Notes,
@@ -43,48 +40,32 @@ const MAX_ORDER_BYTES: usize = 380_000;
 /// Something that is sold once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sold {
-    pub(super) order_id: OrderId,
-    pub(super) kind: OrderKind,
-    pub(super) client_reference_id: Option<String>,
-    pub(super) mode: Mode,
-    /// The date of sale. A stored order keeps an earlier one.
-    pub(super) placed_at: Timestamp,
-    pub(super) customer: Customer,
-    pub(super) currency: Currency,
-    pub(super) totals: Totals,
-    pub(super) tax_included: bool,
-    pub(super) received: Option<i64>,
-    pub(super) is_unpaid: bool,
-    pub(super) stamp: Option<Stamp>,
-    pub(super) holds: BTreeSet<Hold>,
-    pub(super) waived: BTreeSet<Hold>,
-    pub(super) exceptions: BTreeSet<EventId>,
-    pub(super) capture: Capture,
-    pub(super) closed: Option<Closed>,
-    pub(super) least_charge: i64,
-    pub(super) payment_intents: Vec<PaymentIntentId>,
-    pub(super) payments: BTreeMap<PaymentIntentId, Fact<PaymentFacts>>,
-    pub(super) lines: Vec<LineItem>,
-    pub(super) subscription_id: Option<SubscriptionId>,
-    pub(super) invoice_id: Option<InvoiceId>,
-    pub(super) details: Details,
-    pub(super) period: Option<Period>,
+    /// Its order in the first version, without lines. A stored order keeps an earlier date of sale.
+    pub(super) order: Order,
+    lines: Vec<LineItem>,
     /// See [`moves_stock`].
-    pub(super) moves_stock: bool,
+    moves_stock: bool,
     /// The party that records the movements of its money.
-    pub(super) movements: Party,
-    /// The sessions of the sale, as it and its events state them, if they reserve stock.
-    pub(super) reservation: Reservation,
+    movements: Party,
 }
 
 impl Sold {
+    pub(super) fn new(case: &Case<'_>, order: Order, lines: Vec<LineItem>) -> Self {
+        Self {
+            moves_stock: moves_stock(case, order.kind),
+            movements: case.provider.movements,
+            order,
+            lines,
+        }
+    }
+
     /// The rows that decide its order, except the order itself. The stock levels are those of the lines' own SKUs. Few
     /// mapping rows name another, so one read is usually enough: see [`Self::named_read_set`].
     pub(super) fn read_set(&self) -> ReadSet {
         ReadSet {
-            links: self.payment_intents.clone(),
-            contact: self.customer.customer_id.clone(),
-            reference: self.client_reference_id.clone(),
+            links: self.order.payment_intents.clone(),
+            contact: self.order.customer.customer_id.clone(),
+            reference: self.order.client_reference_id.clone(),
             mapping: mapping::all_keys(&self.lines),
             resources: self.resources(),
             ..self.named_read_set(&Snapshot::default())
@@ -93,9 +74,9 @@ impl Sold {
 
     /// The movements of its payments, and its sessions.
     fn resources(&self) -> Vec<ResourceId> {
-        let mut all: Vec<_> = self.reservation.sessions().map(session).collect();
+        let mut all: Vec<_> = self.order.reservation.sessions().map(session).collect();
         if self.movements == Party::Us {
-            all.extend(movements::of_payments(&self.payment_intents));
+            all.extend(movements::of_payments(&self.order.payment_intents));
         }
         all
     }
@@ -109,21 +90,21 @@ impl Sold {
         let grants = lines.filter_map(|line| mapped(line, &rows.mapping).grants);
         let names = grants.map(|grant| grant.name.clone());
         ReadSet {
-            stock_levels: (!skus.is_empty()).then(|| (self.order_id.clone(), skus)),
-            ..purchase::read_set(self.customer.customer_id.as_ref(), names)
+            stock_levels: (!skus.is_empty()).then(|| (self.order.order_id.clone(), skus)),
+            ..purchase::read_set(self.order.customer.customer_id.as_ref(), names)
         }
     }
 
     fn is_of(&self, order: &Order) -> bool {
-        order.order_id == self.order_id
+        order.order_id == self.order.order_id
     }
 
     /// The reservation of its order, with what the rows of its sessions state.
     fn reservation(&self, known: Option<&Order>, rows: &Snapshot) -> Reservation {
         let mut reservation =
             known.map_or_else(Reservation::default, |known| known.reservation.clone());
-        reservation.merge(&self.reservation);
-        for id in self.reservation.sessions() {
+        reservation.merge(&self.order.reservation);
+        for id in self.order.reservation.sessions() {
             if let Some(Resource::CheckoutSession(row)) = rows.resources.get(&session(id)) {
                 reservation.learn(row);
             }
@@ -138,7 +119,7 @@ impl Sold {
         mut order: Order,
         rows: &Snapshot,
     ) -> (Order, Vec<Deduction>) {
-        let is_wanted = reserves(case, self.kind) && order.keeps_reservation();
+        let is_wanted = reserves(case, self.order.kind) && order.keeps_reservation();
         let lines = if is_wanted { self.counted() } else { &[] };
         let wanted = stock::units(lines, &rows.mapping, &rows.stock_levels);
         let (deductions, skus) =
@@ -157,11 +138,11 @@ impl Sold {
     /// unless the provider sends it.
     pub(super) fn fulfilled(&self, case: &Case<'_>, rows: &Snapshot) -> Result<Commit, ParkReason> {
         let receipt = match case.provider.receipts {
-            Party::Us => Some(Receipt::for_order(&self.order_id, case.now)?),
+            Party::Us => Some(Receipt::for_order(&self.order.order_id, case.now)?),
             Party::Provider => None,
         };
         let mut plan = stock::plan(
-            &self.order_id,
+            &self.order.order_id,
             self.counted(),
             &rows.mapping,
             &rows.stock_levels,
@@ -206,14 +187,17 @@ impl Sold {
             .iter()
             .filter(|reference| reference.order_ids.len() < MerchantReference::MOST);
         let others = numbered.flat_map(|reference| &reference.order_ids);
-        others.filter(|id| **id != self.order_id).cloned().collect()
+        others
+            .filter(|id| **id != self.order.order_id)
+            .cloned()
+            .collect()
     }
 
     /// The lines' totals minus the total, if they differ.
     fn difference(&self) -> Option<i64> {
         let totals = self.lines.iter().map(|line| line.amounts.total);
         let sum = totals.fold(0_i64, i64::saturating_add);
-        let difference = sum.saturating_sub(self.totals.total);
+        let difference = sum.saturating_sub(self.order.totals.total);
         (difference != 0).then_some(difference)
     }
 
@@ -227,7 +211,11 @@ impl Sold {
         let lines = self.lines.iter().zip(stock);
         let eligibility = case.provider.eligibility;
         let lines = lines.map(|(line, stock)| order_line(line, stock, eligibility, rows));
-        let first = self.first(case, lines.collect());
+        let first = Order {
+            lines: lines.collect(),
+            difference: self.difference(),
+            ..self.order.clone()
+        };
         let known = rows.order.as_ref();
         let reservation = self.reservation(known, rows);
         let order = match known {
@@ -246,58 +234,65 @@ impl Sold {
             order
         }
     }
+}
 
-    /// Its order in the first version.
-    fn first(&self, case: &Case<'_>, lines: Vec<OrderLine>) -> Order {
-        Order {
-            order_id: self.order_id.clone(),
-            kind: self.kind,
-            version: 1,
-            provider: case.event.provider.clone(),
-            eligibility: case.provider.eligibility,
-            client_reference_id: self.client_reference_id.clone(),
-            mode: self.mode,
-            placed_at: self.placed_at,
-            fulfilled_at: None,
-            customer: self.customer.clone(),
-            currency: self.currency,
-            totals: self.totals,
-            tax_included: self.tax_included,
-            received: self.received,
-            is_unpaid: self.is_unpaid,
-            stamp: self.stamp,
-            holds: self.holds.clone(),
-            waived: self.waived.clone(),
-            exceptions: self.exceptions.clone(),
-            capture: self.capture,
-            closed: self.closed,
-            least_charge: self.least_charge,
-            payment_intents: self.payment_intents.clone(),
-            lines,
-            difference: self.difference(),
-            shortfalls: Vec::new(),
-            receipt_id: None,
-            payments: self.payments.clone(),
-            refunds: BTreeMap::new(),
-            disputes: BTreeMap::new(),
-            fulfillments: BTreeMap::new(),
-            reservation: Reservation::default(),
-            subscription_id: self.subscription_id.clone(),
-            invoice_id: self.invoice_id.clone(),
-            period: self.period,
-            same_reference: Vec::new(),
-            delivery_failures: BTreeMap::new(),
-            details: self.details.clone(),
-            is_erased: false,
-            notes: Notes::default(),
-            event_history: EventHistory::default(),
-            bundle: case.policy.bundle.to_owned(),
-        }
+/// The order of something that is sold, without goods and money.
+pub(super) fn first(
+    case: &Case<'_>,
+    order_id: OrderId,
+    kind: OrderKind,
+    mode: Mode,
+    currency: Currency,
+    placed_at: Timestamp,
+) -> Order {
+    Order {
+        order_id,
+        kind,
+        version: 1,
+        provider: case.event.provider.clone(),
+        eligibility: case.provider.eligibility,
+        client_reference_id: None,
+        mode,
+        placed_at,
+        fulfilled_at: None,
+        customer: Customer::default(),
+        currency,
+        totals: Totals::default(),
+        tax_included: false,
+        received: None,
+        is_unpaid: false,
+        stamp: None,
+        holds: BTreeSet::new(),
+        waived: BTreeSet::new(),
+        exceptions: BTreeSet::new(),
+        capture: Capture::default(),
+        closed: None,
+        least_charge: 0,
+        payment_intents: Vec::new(),
+        lines: Vec::new(),
+        difference: None,
+        shortfalls: Vec::new(),
+        receipt_id: None,
+        payments: BTreeMap::new(),
+        refunds: BTreeMap::new(),
+        disputes: BTreeMap::new(),
+        fulfillments: BTreeMap::new(),
+        reservation: Reservation::default(),
+        subscription_id: None,
+        invoice_id: None,
+        period: None,
+        same_reference: Vec::new(),
+        delivery_failures: BTreeMap::new(),
+        details: Details::default(),
+        is_erased: false,
+        notes: Notes::default(),
+        event_history: EventHistory::default(),
+        bundle: case.policy.bundle.to_owned(),
     }
 }
 
 /// True if such an order moves stock: the provider does not count its goods, and the merchant does not by other means.
-pub(super) fn moves_stock(case: &Case<'_>, kind: OrderKind) -> bool {
+fn moves_stock(case: &Case<'_>, kind: OrderKind) -> bool {
     case.provider.stock == Party::Us
         && match kind {
             OrderKind::Sale => true,

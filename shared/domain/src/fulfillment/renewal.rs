@@ -3,14 +3,14 @@
 use crate::{
     access::{
         renewal::{Renewal, certified, covered, lines, totals},
-        subscription::{Bill, Invoice, InvoiceChange, Standing, Subscription},
+        subscription::{Invoice, InvoiceChange, Standing, Subscription},
     },
     delivery::{answer::Answer, reference::Reference},
     fulfillment::{
         ParkReason, Stop,
         known::Case,
         of_other_currency,
-        order::{Sold, moves_stock},
+        order::{self, Sold},
         read_set::ReadSet,
         subscription::{answered, learn_answer},
     },
@@ -18,8 +18,7 @@ use crate::{
         details::Details,
         order::{Order, OrderKind},
         payment::PaymentFacts,
-        reservation::Reservation,
-        statement::{Capture, Customer, LineItem, Totals},
+        statement::{Customer, LineItem},
     },
     values::{
         facts::Fact,
@@ -27,7 +26,7 @@ use crate::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// An invoice whose payment never failed is paid within this time of its creation. A later event states when it was
 /// retried.
@@ -89,7 +88,7 @@ fn order_due(
     let Some(sold) = sold(case, change, &learned, renewal, first)? else {
         return Ok((learned, Due::Nothing));
     };
-    if let Some(period) = sold.period {
+    if let Some(period) = sold.order.period {
         learned.learn_period(period);
     }
     Ok((learned, Due::Order(Box::new(sold))))
@@ -147,52 +146,28 @@ fn sold(
     };
     let bill = &invoice.bill.value;
     let payments = payments(case, bill.payment_intent_id.as_ref())?;
+    let placed_at = date_of_sale(invoice, paid_at, &payments);
     let lines = certified_lines(renewal, first, amount, paid_at);
-    Ok(Some(Sold {
-        placed_at: date_of_sale(invoice, paid_at, &payments),
+    let order = Order {
         customer: customer(learned, renewal, first),
         totals: totals(&lines, amount),
         received: Some(amount),
-        payments,
-        lines,
-        details: details(renewal, first),
-        period: covered(bill, paid_at, renewal.period),
-        ..of_invoice(case, change, bill, paid_at)
-    }))
-}
-
-/// The sale that a paid invoice states, without its customer, its goods and its money.
-fn of_invoice(case: &Case<'_>, change: &InvoiceChange, bill: &Bill, paid_at: Timestamp) -> Sold {
-    Sold {
-        order_id: OrderId::from(&change.invoice_id),
-        kind: OrderKind::Renewal,
-        client_reference_id: None,
-        mode: change.mode.unwrap_or(case.policy.mode),
-        placed_at: paid_at,
-        customer: Customer::default(),
-        currency: bill.currency,
-        totals: Totals::default(),
-        tax_included: false,
-        received: None,
-        is_unpaid: false,
-        stamp: None,
-        holds: BTreeSet::new(),
-        waived: BTreeSet::new(),
-        exceptions: BTreeSet::new(),
-        capture: Capture::Automatic,
-        closed: None,
-        least_charge: 0,
         payment_intents: bill.payment_intent_id.iter().cloned().collect(),
-        payments: BTreeMap::new(),
-        lines: Vec::new(),
         subscription_id: Some(change.subscription_id.clone()),
         invoice_id: Some(change.invoice_id.clone()),
-        details: Details::default(),
-        period: None,
-        moves_stock: moves_stock(case, OrderKind::Renewal),
-        movements: case.provider.movements,
-        reservation: Reservation::default(),
-    }
+        details: details(renewal, first),
+        payments,
+        period: covered(bill, paid_at, renewal.period),
+        ..order::first(
+            case,
+            OrderId::from(&change.invoice_id),
+            OrderKind::Renewal,
+            change.mode.unwrap_or(case.policy.mode),
+            bill.currency,
+            placed_at,
+        )
+    };
+    Ok(Some(Sold::new(case, order, lines)))
 }
 
 /// The lines of a renewal, as eligible as in the first order.

@@ -9,7 +9,7 @@ use crate::{
         known::{Case, Fetched, Need},
         notice::{notice_of_trial, notices_of_failure},
         of_other_mode,
-        order::{Sold, bounded, links, moves_stock, reserves},
+        order::{self, Sold, bounded, links, reserves},
         other_shop,
         read_set::{ReadSet, Snapshot},
     },
@@ -38,9 +38,9 @@ const READINGS: u32 = 3;
 
 /// The rows that decide a sale, except the order itself.
 fn read_set(sold: &Sold) -> ReadSet {
-    let customer_id = sold.customer.customer_id.clone();
+    let customer_id = sold.order.customer.customer_id.clone();
     ReadSet {
-        subscription: customer_id.zip(sold.subscription_id.clone()),
+        subscription: customer_id.zip(sold.order.subscription_id.clone()),
         ..sold.read_set()
     }
 }
@@ -316,11 +316,8 @@ pub(super) fn decide_read(
     sale: &Sale,
     rows: &Snapshot,
 ) -> Decision {
-    if let Some(park_reason) = of_other_mode("sale", Some(sale.mode), case.policy.mode) {
+    if let Some(park_reason) = not_served(case, sale) {
         return Decision::Park(park_reason);
-    }
-    if let SaleKind::Other(kind) = &sale.kind {
-        return Decision::Park(ParkReason::ModeNotFulfilled(kind.clone()));
     }
     if is_behind(sale, rows) {
         return Decision::Nothing { unsent: Vec::new() };
@@ -339,16 +336,26 @@ pub(super) fn decide_read(
     if let Some(known) = known.filter(|known| known.fulfilled_at.is_some()) {
         return more_facts(case, about, sale, payments, (known, rows));
     }
-    let sold = Sold {
+    let mut sold = sold(case, sale);
+    sold.order = Order {
         reservation: reservation_about(case, about, sale),
         placed_at: date_of_sale(case, sale, &payments),
         payments,
         closed,
         waived: waived(case, sale, known),
         exceptions: exceptions(case, about, sale, known),
-        ..sold(case, sale)
+        ..sold.order
     };
     fulfill_or_wait(case, &sold, rows).unwrap_or_else(Decision::Park)
+}
+
+/// The reason to park a sale that this stack does not serve.
+fn not_served(case: &Case<'_>, sale: &Sale) -> Option<ParkReason> {
+    let other_kind = match &sale.kind {
+        SaleKind::Other(kind) => Some(ParkReason::ModeNotFulfilled(kind.clone())),
+        _ => None,
+    };
+    of_other_mode("sale", Some(sale.mode), case.policy.mode).or(other_kind)
 }
 
 /// True if the answer is older than the row: it comes from a part of the provider that lags.
@@ -384,7 +391,7 @@ fn fulfill_or_wait(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Deci
         _ if !order.active_holds().is_empty() => false,
         OrderFunds::Received => true,
         OrderFunds::Part => {
-            case.policy.part_payment == PartPayment::Release && sold.closed.is_none()
+            case.policy.part_payment == PartPayment::Release && sold.order.closed.is_none()
         }
         _ => false,
     };
@@ -527,19 +534,19 @@ fn date_of_sale(
 /// The subscription that began with this sale, knowing so. Its access does not change: that is the invoices' and
 /// its own events' to give.
 fn begun(case: &Case<'_>, sold: &Sold, order: &Order, rows: &Snapshot) -> Option<Subscription> {
-    if sold.kind == OrderKind::Renewal {
+    if sold.order.kind == OrderKind::Renewal {
         return None;
     }
-    let customer_id = sold.customer.customer_id.clone()?;
-    let id = sold.subscription_id.clone()?;
+    let customer_id = sold.order.customer.customer_id.clone()?;
+    let id = sold.order.subscription_id.clone()?;
     let known = rows.subscription.clone();
     let mut subscription =
         known.unwrap_or_else(|| Subscription::new(case.event.provider.clone(), customer_id, id));
     subscription.learn_beginning(Beginning {
-        order_id: sold.order_id.clone(),
-        invoice_id: sold.invoice_id.clone(),
+        order_id: sold.order.order_id.clone(),
+        invoice_id: sold.order.invoice_id.clone(),
         placed_at: order.placed_at,
-        payment_intents: sold.payment_intents.clone(),
+        payment_intents: sold.order.payment_intents.clone(),
     });
     Some(subscription)
 }
@@ -572,36 +579,27 @@ fn reservation_about(case: &Case<'_>, about: About<'_>, sale: &Sale) -> Reservat
 
 /// The goods of the sale, with its money. Its payments are known only with the rows: see [`payments`].
 fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
-    Sold {
-        order_id: sale.order_id.clone(),
-        kind: kind(sale),
+    let placed_at = date_of_sale(case, sale, &BTreeMap::new());
+    let id = sale.order_id.clone();
+    let order = Order {
         client_reference_id: sale.client_reference_id.clone(),
-        mode: sale.mode,
-        placed_at: date_of_sale(case, sale, &BTreeMap::new()),
         customer: sale.customer.clone(),
-        currency: sale.currency,
         totals: sale.totals,
         tax_included: sale.tax_included,
         received: sale.received,
         is_unpaid: sale.is_unpaid,
         stamp: sale.stamp,
         holds: sale.holds.clone(),
-        waived: BTreeSet::new(),
-        exceptions: BTreeSet::new(),
         capture: sale.capture,
-        closed: None,
         least_charge: sale.least_charge,
         payment_intents: sale.payment_intents.clone(),
-        payments: BTreeMap::new(),
-        lines: sale.lines.clone(),
         subscription_id: sale.subscription_id.clone(),
         invoice_id: sale.invoice_id.clone(),
         details: sale.details.clone(),
-        period: None,
-        moves_stock: moves_stock(case, kind(sale)),
-        movements: case.provider.movements,
         reservation: reservation(case, sale),
-    }
+        ..order::first(case, id, kind(sale), sale.mode, sale.currency, placed_at)
+    };
+    Sold::new(case, order, sale.lines.clone())
 }
 
 #[cfg(test)]
