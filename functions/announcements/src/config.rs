@@ -29,7 +29,7 @@ impl Config {
             ..Tables::default()
         };
         let bus = Bus::new(sdk, settings.resource("EVENT_BUS"));
-        let mode = settings.parsed("MODE");
+        let mode = settings.choice("MODE");
         let announces_contacts = settings.switch("ANNOUNCE_PERSONAL_DATA");
         let retention_days = settings.parsed("ANNOUNCEMENT_RETENTION_DAYS");
         settings.finish(|| {

@@ -30,7 +30,7 @@ impl Config {
         let store = Store::new(sdk, tables(&mut settings), queues(&mut settings));
         let retention_days = settings.parsed("EVENT_RETENTION_DAYS");
         let rules = Rules::read(&mut settings, AT_ONCE);
-        let mode = settings.parsed("MODE");
+        let mode = settings.choice("MODE");
         let policy = policy(&mut settings, mode);
         let providers = providers::open_apis(&mut settings, sdk, mode, None).await;
         if let Some(mode) = mode
@@ -75,11 +75,11 @@ fn queues(settings: &mut Settings<'_>) -> Queues {
 fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let shop = shop(settings);
     let merchant_id = settings.optional("MERCHANT_ID");
-    let restock = settings.parsed("RESTOCK");
-    let part_payment = settings.parsed("PART_PAYMENT");
-    let on_full_refund = settings.parsed("ON_FULL_REFUND");
-    let on_lost_dispute = settings.parsed("ON_LOST_DISPUTE");
-    let renewal_stock = settings.parsed("RENEWAL_STOCK");
+    let restock = settings.choice("RESTOCK");
+    let part_payment = settings.choice("PART_PAYMENT");
+    let on_full_refund = settings.choice("ON_FULL_REFUND");
+    let on_lost_dispute = settings.choice("ON_LOST_DISPUTE");
+    let renewal_stock = settings.choice("RENEWAL_STOCK");
     let reserve_stock = settings.switch("RESERVE_STOCK");
     let grace_days = settings.parsed::<u32>("GRACE_DAYS");
     let payment_failed_mail = settings.switch("PAYMENT_FAILED_MAIL");

@@ -46,7 +46,7 @@ impl Config {
         let folder = settings.text("RECEIPT_TEMPLATES_DIR");
         let templates =
             folder.and_then(|folder| settings.noted(templates::load(Path::new(&folder))));
-        let on_unknown = settings.parsed("RECEIPT_ON_UNKNOWN");
+        let on_unknown = settings.choice("RECEIPT_ON_UNKNOWN");
         settings.finish(|| {
             Some(Self {
                 store: Store::new(sdk, tables, queues),

@@ -41,7 +41,7 @@ impl Config {
         let store = Store::new(sdk, tables, queues);
         let retention_days = settings.parsed("EVENT_RETENTION_DAYS");
         let look_back_days = settings.parsed::<u32>("RECONCILE_DAYS");
-        let mode = settings.parsed("MODE");
+        let mode = settings.choice("MODE");
         let shop = shop(&mut settings);
         let providers = providers::open_apis(&mut settings, sdk, mode, Some(LARGEST_PAGE)).await;
         if let Some(mode) = mode {

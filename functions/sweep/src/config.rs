@@ -39,7 +39,7 @@ impl Config {
             "FEEDBACK_DEAD_LETTER_QUEUE_URL",
         ]
         .map(|name| DeadLetters::new(sdk, settings.resource(name)));
-        let restock = settings.parsed("RESTOCK");
+        let restock = settings.choice("RESTOCK");
         settings.finish(|| {
             Some(Self {
                 store: Store::new(sdk, tables, queues),

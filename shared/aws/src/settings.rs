@@ -4,6 +4,7 @@
 
 use domain::sale::shop::ShopFilter;
 use std::{error::Error, fmt, str::FromStr, time::Duration};
+use strum::VariantNames;
 
 /// Reads settings and collects their problems.
 pub struct Settings<'a> {
@@ -17,6 +18,13 @@ impl fmt::Debug for Settings<'_> {
             .field("problems", &self.problems)
             .finish_non_exhaustive()
     }
+}
+
+#[derive(PartialEq, Eq, strum::EnumString, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+enum Switch {
+    On,
+    Off,
 }
 
 /// The problems that keep a function from starting.
@@ -77,18 +85,20 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// A required word of a closed list.
+    pub fn choice<T: FromStr + VariantNames>(&mut self, name: &str) -> Option<T> {
+        let choice = self.text(name)?.trim().parse().ok();
+        if choice.is_none() {
+            let words = T::VARIANTS.join("` or `");
+            self.problem(format!("the setting {name} is wrong: it must be `{words}`"));
+        }
+        choice
+    }
+
     /// A required `on` or `off`.
     pub fn switch(&mut self, name: &str) -> Option<bool> {
-        match self.text(name)?.trim() {
-            "on" => Some(true),
-            "off" => Some(false),
-            _ => {
-                self.problem(format!(
-                    "the setting {name} is wrong: it must be `on` or `off`"
-                ));
-                None
-            }
-        }
+        let switch = self.choice::<Switch>(name)?;
+        Some(switch == Switch::On)
     }
 
     /// Notes a problem.
@@ -144,6 +154,7 @@ pub fn days(count: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::values::mode::Mode;
 
     #[test]
     fn a_shop_filter_has_the_conditions_that_are_set() {
@@ -171,6 +182,8 @@ mod tests {
             "BLANK" => Some("  ".to_owned()),
             "NUMBER" => Some("seven".to_owned()),
             "GOOD" => Some("7".to_owned()),
+            "SWITCH" => Some("On".to_owned()),
+            "MODE" => Some("live".to_owned()),
             _ => None,
         };
         let mut settings = Settings::from(&source);
@@ -178,10 +191,13 @@ mod tests {
         assert_eq!(settings.text("BLANK"), None);
         assert_eq!(settings.parsed::<u32>("NUMBER"), None);
         assert_eq!(settings.parsed::<u32>("GOOD"), Some(7));
+        assert_eq!(settings.switch("SWITCH"), None);
+        assert_eq!(settings.choice("MODE"), Some(Mode::Live));
         assert_eq!(
             settings.finish(|| Some(())).unwrap_err().to_string(),
             "cannot start: the setting ABSENT is missing; the setting BLANK is missing; \
-             the setting NUMBER is wrong: invalid digit found in string"
+             the setting NUMBER is wrong: invalid digit found in string; \
+             the setting SWITCH is wrong: it must be `on` or `off`"
         );
     }
 }

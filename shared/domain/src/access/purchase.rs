@@ -9,13 +9,14 @@ use crate::{
     values::ids::ProductId,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::{collections::BTreeSet, str::FromStr};
+use std::collections::BTreeSet;
 
 /// The end of access without an end: the first second of the year 9999. Readers compare times only.
 pub const WITHOUT_END: i64 = 253_370_764_800;
 
 /// Decides whether access stays after its money has gone back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum AccessPolicy {
     /// The customer keeps it.
     Keep,
@@ -44,23 +45,6 @@ impl AccessPolicies {
         }
         (self.on_lost_dispute == AccessPolicy::Revoke && order.has_lost_dispute())
             .then_some(Reason::DisputeLost)
-    }
-}
-
-/// The text is not `keep` or `revoke`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the policy must be `keep` or `revoke`")]
-pub struct BadAccessPolicy;
-
-impl FromStr for AccessPolicy {
-    type Err = BadAccessPolicy;
-
-    fn from_str(text: &str) -> Result<Self, BadAccessPolicy> {
-        match text {
-            "keep" => Ok(Self::Keep),
-            "revoke" => Ok(Self::Revoke),
-            _ => Err(BadAccessPolicy),
-        }
     }
 }
 

@@ -280,8 +280,21 @@ pub struct Access {
 }
 
 /// The reason for access or for its absence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// Nothing is paid, and there is no trial.
     NotPaidYet,
@@ -314,42 +327,12 @@ pub enum Reason {
 
 impl Reason {
     /// All variants.
-    pub const ALL: [Self; 14] = [
-        Self::NotPaidYet,
-        Self::Paid,
-        Self::Trial,
-        Self::CancelsAtPeriodEnd,
-        Self::CanceledButPaid,
-        Self::Grace,
-        Self::PaymentFailed,
-        Self::Paused,
-        Self::NotInPlan,
-        Self::Ended,
-        Self::Purchased,
-        Self::Refunded,
-        Self::DisputeLost,
-        Self::UnknownStatus,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The word in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotPaidYet => "not_paid_yet",
-            Self::Paid => "paid",
-            Self::Trial => "trial",
-            Self::CancelsAtPeriodEnd => "cancels_at_period_end",
-            Self::CanceledButPaid => "canceled_but_paid",
-            Self::Grace => "grace",
-            Self::PaymentFailed => "payment_failed",
-            Self::Paused => "paused",
-            Self::NotInPlan => "not_in_plan",
-            Self::Ended => "ended",
-            Self::Purchased => "purchased",
-            Self::Refunded => "refunded",
-            Self::DisputeLost => "dispute_lost",
-            Self::UnknownStatus => "unknown_status",
-        }
+        self.into()
     }
 }
 

@@ -142,7 +142,8 @@ pub struct Signed<'headers, 'body> {
 }
 
 /// One of the three signature headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "snake_case")]
 pub enum Header {
     Id,
     Timestamp,
@@ -150,7 +151,8 @@ pub enum Header {
 }
 
 /// The side of our clock that a timestamp is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "snake_case")]
 pub enum Direction {
     /// An old request, perhaps a replay.
     Past,
@@ -350,25 +352,6 @@ fn is_version(text: &str) -> bool {
             number.starts_with(|c: char| c.is_ascii_digit())
                 && number.bytes().all(|byte| byte.is_ascii_alphanumeric())
         })
-}
-
-impl fmt::Display for Header {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Id => "id",
-            Self::Timestamp => "timestamp",
-            Self::Signature => "signature",
-        })
-    }
-}
-
-impl fmt::Display for Direction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Past => "past",
-            Self::Future => "future",
-        })
-    }
 }
 
 #[cfg(test)]

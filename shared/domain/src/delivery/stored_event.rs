@@ -13,7 +13,6 @@ use crate::values::note::Notes;
 use crate::values::provider::ProviderId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The state of a stored event.
 ///
@@ -25,8 +24,11 @@ use std::fmt;
 /// ```
 ///
 /// An operator can return an event that has ended or is parked to `stored`; it is then decided again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::Display,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum EventState {
     /// Waits for fulfillment.
     Stored,
@@ -185,20 +187,5 @@ impl StoredEvent {
             )),
             ..Self::first(delivery)
         }
-    }
-}
-
-impl fmt::Display for EventState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stored => "stored",
-            Self::Committed => "committed",
-            Self::Processed => "processed",
-            Self::Parked => "parked",
-            Self::Dropped => "dropped",
-            Self::NotNeeded => "not_needed",
-            Self::Unhandled => "unhandled",
-            Self::Unreadable => "unreadable",
-        })
     }
 }

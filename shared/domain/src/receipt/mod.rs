@@ -22,7 +22,7 @@ use crate::values::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
 /// The purpose of a mail. It names no recipient: the address is read when the mail is sent.
 #[skip_serializing_none]
@@ -182,7 +182,10 @@ pub enum ReceiptState {
 }
 
 /// The name of a [`ReceiptState`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::Display, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum ReceiptStatus {
     Unsent,
     Leased,
@@ -196,14 +199,7 @@ impl ReceiptStatus {
     /// The word in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unsent => "unsent",
-            Self::Leased => "leased",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Held => "held",
-            Self::Withdrawn => "withdrawn",
-        }
+        self.into()
     }
 
     /// True if the mail is unfinished or an operator must decide.
@@ -213,12 +209,6 @@ impl ReceiptStatus {
             Self::Unsent | Self::Leased | Self::Failed | Self::Held => true,
             Self::Sent | Self::Withdrawn => false,
         }
-    }
-}
-
-impl fmt::Display for ReceiptStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -313,29 +303,13 @@ impl Receipt {
 }
 
 /// The policy for a mail whose outcome is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum OnUnknown {
     /// Send it again: the customer may get two mails.
     Resend,
     /// Hold it for an operator: the customer may get no mail until then.
     Hold,
-}
-
-/// The policy is neither `resend` nor `hold`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the policy must be `resend` or `hold`")]
-pub struct BadPolicy;
-
-impl FromStr for OnUnknown {
-    type Err = BadPolicy;
-
-    fn from_str(text: &str) -> Result<Self, BadPolicy> {
-        match text {
-            "resend" => Ok(Self::Resend),
-            "hold" => Ok(Self::Hold),
-            _ => Err(BadPolicy),
-        }
-    }
 }
 
 /// The next step for a receipt.

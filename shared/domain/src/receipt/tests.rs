@@ -242,15 +242,6 @@ fn a_mail_is_owed_until_its_receipt_has_ended() {
 }
 
 #[test]
-fn a_policy_is_read_by_its_word() {
-    assert_eq!("resend".parse(), Ok(OnUnknown::Resend));
-    assert_eq!("hold".parse(), Ok(OnUnknown::Hold));
-    for word in ["", "Hold", "send", "resend "] {
-        assert_eq!(word.parse::<OnUnknown>(), Err(BadPolicy), "{word:?}");
-    }
-}
-
-#[test]
 fn every_step_reads_as_a_line() {
     let steps = [
         Step::Send { again: false },

@@ -20,11 +20,12 @@ use crate::{
     },
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::collections::BTreeMap;
 
 /// The state of an order's money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OrderFunds {
     /// All that is due.
     Received,
@@ -43,46 +44,15 @@ pub enum OrderFunds {
     Canceled,
 }
 
-impl fmt::Display for OrderFunds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Received => "received",
-            Self::Part => "part",
-            Self::Open => "open",
-            Self::Authorized => "authorized",
-            Self::Processing => "processing",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-            Self::Canceled => "canceled",
-        })
-    }
-}
-
 /// The merchant's choice about a partly paid order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum PartPayment {
     /// It waits for the rest, and a person sees it.
     #[default]
     Hold,
     /// It is fulfilled; its receipt shows the amount that is still due.
     Release,
-}
-
-/// The text is not `hold` or `release`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the policy must be `hold` or `release`")]
-pub struct BadPartPayment;
-
-impl FromStr for PartPayment {
-    type Err = BadPartPayment;
-
-    fn from_str(text: &str) -> Result<Self, BadPartPayment> {
-        match text {
-            "hold" => Ok(Self::Hold),
-            "release" => Ok(Self::Release),
-            _ => Err(BadPartPayment),
-        }
-    }
 }
 
 /// The way in which a sale ended without completion.

@@ -4,15 +4,15 @@ use crate::values::ids::Sku;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::fmt;
 
 /// How long a change is kept, in days: a yearly count still finds the one before it. Without an end, a shop that imports
 /// its counts each night would add a row for each SKU and night for ever.
 pub const KEPT_DAYS: i64 = 400;
 
 /// What changed a counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ChangeKind {
     /// One SKU was counted.
     Count,
@@ -56,15 +56,5 @@ impl CounterChange {
     pub fn expires_at(&self) -> Timestamp {
         let kept = SignedDuration::from_hours(KEPT_DAYS * 24);
         self.at.saturating_add(kept).unwrap_or(Timestamp::MAX)
-    }
-}
-
-impl fmt::Display for ChangeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Count => "count",
-            Self::Receive => "receive",
-            Self::Import => "import",
-        })
     }
 }

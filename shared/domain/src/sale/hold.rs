@@ -1,11 +1,13 @@
 //! The reasons to keep the goods of a paid order back. The order is decided again when a reason ends.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// A reason to keep an order's goods and receipt back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::Display,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Hold {
     /// A bank or the provider holds a payment.
     Payment,
@@ -24,17 +26,5 @@ impl Hold {
     #[must_use]
     pub fn ends_with_fulfillment(self) -> bool {
         matches!(self, Self::Refund | Self::PartialRefund)
-    }
-}
-
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Payment => "payment",
-            Self::Inventory => "inventory",
-            Self::Refund => "refund",
-            Self::PartialRefund => "partial_refund",
-            Self::Exception => "exception",
-        })
     }
 }

