@@ -66,7 +66,6 @@ pub struct Alarm {
     pub name: String,
     /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
     pub state: String,
-    pub since: Option<Timestamp>,
     /// False if the alarm notifies no one.
     pub notifies: bool,
 }

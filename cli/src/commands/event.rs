@@ -93,7 +93,7 @@ fn answer(why: &why::Why, waits: bool, width: usize) -> Result<Answer, Error> {
 
 async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
     let event = stored(on, id).await?;
-    let orders = orders_of_event(on.backend.store(), &event).await?;
+    let orders = orders_of_event(on.backend, &event).await?;
     let outbox = event.outbox.iter();
     let data = Event {
         event_id: event.event_id.clone(),

@@ -172,7 +172,7 @@ fn typed<B>(on: &Context<'_, B>, question: &str) -> Result<String, Error> {
 }
 
 async fn order<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Order, Error> {
-    let found = crate::order::find::find(on.backend.store(), id).await?;
+    let found = crate::order::find::find(on.backend, id).await?;
     let [id] = found.orders.as_slice() else {
         return Err(Error::not_found(format!(
             "{} orders by {id:?}",

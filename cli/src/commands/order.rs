@@ -40,7 +40,7 @@ pub(super) async fn order<B: Backend>(
                 .cured_by("till order --email asks for it"),
         );
     }
-    let found = find(on.backend.store(), id.trim()).await?;
+    let found = find(on.backend, id.trim()).await?;
     match found.orders.as_slice() {
         [] => missing(on, id).await,
         [id] => one(on, id, args).await,
@@ -53,11 +53,10 @@ async fn one<B: Backend>(
     id: &OrderId,
     args: &OrderArgs,
 ) -> Result<Answer, Error> {
-    let store = on.backend.store();
-    let rows = gather(store, id).await?;
+    let rows = gather(on.backend, id).await?;
     let rows =
         rows.ok_or_else(|| Error::not_found(format!("order {id} is linked and not stored")))?;
-    let open = open_events(store, &marks(&rows.order)).await?;
+    let open = open_events(on.backend.store(), &marks(&rows.order)).await?;
     let log = if args.logs {
         log_lines(on, &rows).await
     } else {
@@ -161,13 +160,12 @@ async fn by_email<B: Backend>(on: &Context<'_, B>, args: &OrderArgs) -> Result<A
     let mut orders = Vec::new();
     for provider in on.stack.providers() {
         for id in customers(on, provider, email).await? {
-            orders.extend(of_customer(on.backend.store(), &id, |_| true).await?);
+            orders.extend(of_customer(on.backend, &id, |_| true).await?);
         }
     }
     let found = Found {
         orders,
         via: "address",
-        event: None,
     };
     match found.orders.as_slice() {
         [] => {

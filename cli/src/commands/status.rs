@@ -27,7 +27,7 @@ pub(super) async fn status<B: Backend>(
     args: &StatusArgs,
 ) -> Result<Answer, Error> {
     let backend = on.backend;
-    let letters = [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| backend.letters(hop));
+    let letters = Hop::ALL.map(|hop| backend.letters(hop));
     let before = on.now - events::LATE_AFTER_MINUTES.minutes();
     let store = backend.store();
     let overview = list::overview(store, store, letters, before, MOST).await?;

@@ -7,6 +7,7 @@ use crate::{
     error::Error,
     style::count,
 };
+use clap::ValueEnum as _;
 use domain::values::mode::Mode;
 use jiff::{ToSpan, tz::TimeZone};
 use serde_json::Value;
@@ -134,7 +135,7 @@ fn version_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
 
 async fn flow<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let mut paused = Vec::new();
-    for function in Function::ALL {
+    for &function in Function::value_variants() {
         if on.backend.platform().flow(function).await? == Flow::Paused {
             paused.push(function.name());
         }

@@ -290,7 +290,6 @@ impl Platform for AwsPlatform {
                 Some(Alarm {
                     name: (*ours.get(alarm.alarm_name()?)?).to_owned(),
                     state: alarm.state_value()?.as_str().to_owned(),
-                    since: time(alarm.state_updated_timestamp()),
                     notifies: alarm.actions_enabled().unwrap_or(true)
                         && !alarm.alarm_actions().is_empty(),
                 })

@@ -74,7 +74,6 @@ fn provoke(desk: &mut Desk, check: &str) {
     let alarm = |notifies: bool, state: &str| Alarm {
         name: "ParkedAlarm".to_owned(),
         state: state.to_owned(),
-        since: None,
         notifies,
     };
     let account = |desk: &Desk, change: fn(&mut MailAccount)| {

@@ -64,7 +64,6 @@ pub async fn busy() -> Desk {
         let alarm = |name: &str, state: &str| Alarm {
             name: name.to_owned(),
             state: state.to_owned(),
-            since: None,
             notifies: true,
         };
         services.alarms = vec![alarm("ParkedAlarm", "ALARM"), alarm("StalledAlarm", "OK")];
