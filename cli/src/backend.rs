@@ -6,7 +6,7 @@ mod platform;
 
 pub use platform::{
     Alarm, ApiAnswer, ApiRequest, Asked, Flow, Identity, LogLine, LogQuery, MailAccount, Platform,
-    SecretText,
+    SecretText, is_plain,
 };
 
 use domain::{

@@ -88,12 +88,8 @@ pub(super) async fn redrive<B: Backend>(
     } else {
         Danger::Harmless
     };
-    let plan = format!(
-        "{planned}\nEach message gets five more tries. Fix its cause first.\nBy {}: {}",
-        note.by(),
-        note.why()
-    );
-    confirmed(on, danger, &args.write, &plan)?;
+    let plan = format!("{planned}\nEach message gets five more tries. Fix its cause first.");
+    confirmed(on, danger, &args.write, &plan, &note)?;
     bounds.dry_run = false;
     let done = run(on, args, &bounds).await;
     answer(on, args, &done)

@@ -3,25 +3,24 @@
 use super::{Check, Seen, check, fix};
 use crate::{
     Context,
-    backend::{Alarm, Backend, Flow, Function, LogQuery},
+    backend::{Alarm, Backend, Flow, Function},
+    commands::lines_of,
     error::Error,
     style::count,
 };
 use clap::ValueEnum as _;
 use domain::values::mode::Mode;
 use jiff::{ToSpan, tz::TimeZone};
-use serde_json::Value;
-use std::future::{Ready, ready};
 
 pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
     vec![
         check!("aws.credentials", [], credentials),
-        check!("stack.status", [], status),
-        check!("stack.parameters", [], parameters),
-        check!("stack.version", [], version),
+        check!("stack.status", status),
+        check!("stack.parameters", parameters),
+        check!("stack.version", version),
         check!("function.flow", ["aws.credentials"], flow),
         check!("function.start", ["aws.credentials"], start),
-        check!("alarms.topic", [], topic),
+        check!("alarms.topic", topic),
         check!(
             "alarms.subscriber",
             ["aws.credentials", "alarms.topic"],
@@ -49,11 +48,7 @@ async fn credentials<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     })
 }
 
-fn status<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(status_seen(on)))
-}
-
-fn status_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
+fn status<B>(on: &Context<'_, B>) -> Seen {
     let status = &*on.stack.status;
     if status.ends_with("_IN_PROGRESS") {
         Seen::warn(
@@ -78,11 +73,7 @@ fn status_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     }
 }
 
-fn parameters<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(parameters_seen(on)))
-}
-
-fn parameters_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
+fn parameters<B>(on: &Context<'_, B>) -> Seen {
     let stack = on.stack;
     let mut wrong = Vec::new();
     let is_live = stack.mode == Mode::Live && !stack.local;
@@ -117,11 +108,7 @@ fn parameters_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     )
 }
 
-fn version<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(version_seen(on)))
-}
-
-fn version_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
+fn version<B>(on: &Context<'_, B>) -> Seen {
     let own = env!("CARGO_PKG_VERSION");
     match on.stack.version.as_deref() {
         Some(version) if version == own => Seen::ok(format!("both are {own}")),
@@ -153,37 +140,13 @@ async fn flow<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     ))
 }
 
-/// Lines of the log with one of these outcomes, within an hour.
-async fn outcomes<B: Backend>(on: &Context<'_, B>, wanted: &[&str]) -> Result<Vec<Value>, Error> {
-    let any: Vec<String> = wanted
-        .iter()
-        .map(|outcome| format!("($.outcome = \"{outcome}\")"))
-        .collect();
-    let query = LogQuery {
-        gateway: false,
-        pattern: format!("{{ {} }}", any.join(" || ")),
-        since: on.now - 1.hour(),
-        before: on.now + 1.minute(),
-        most: 1000,
-    };
-    let lines = on.backend.platform().log_lines(&query).await?;
-    let is_wanted = |fields: &Value| {
-        let outcome = fields.get("outcome").and_then(Value::as_str);
-        outcome.is_some_and(|outcome| wanted.contains(&outcome))
-    };
-    Ok(lines
-        .into_iter()
-        .map(|line| line.fields)
-        .filter(is_wanted)
-        .collect())
-}
-
 async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
-    let lines = outcomes(on, &["cannot_start", "panic"]).await?;
+    let time = on.now - 1.hour()..on.now + 1.minute();
+    let lines = lines_of(on, None, &["cannot_start", "panic"], &time).await?;
     let Some(line) = lines.last() else {
         return Ok(Seen::ok("no failed start within an hour"));
     };
-    let field = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or("unknown");
+    let field = |name: &str| line.text(name).unwrap_or("unknown");
     let says = format!(
         "{} {}: {}",
         field("function"),
@@ -198,11 +161,7 @@ async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     Ok(Seen::fail(says, cure))
 }
 
-fn topic<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(topic_seen(on)))
-}
-
-fn topic_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
+fn topic<B>(on: &Context<'_, B>) -> Seen {
     let stack = on.stack;
     let recipient = stack
         .parameter("AlarmTopicArn")
