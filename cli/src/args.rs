@@ -345,23 +345,9 @@ pub enum MailCommand {
         html: bool,
     },
     /// Send a mail again: the customer gets another one
-    Resend {
-        id: String,
-        /// The version that you saw
-        #[arg(long)]
-        version: Option<u64>,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    Resend(MailArgs),
     /// Close a held or failed mail: it is not sent
-    Close {
-        id: String,
-        /// The version that you saw
-        #[arg(long)]
-        version: Option<u64>,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    Close(MailArgs),
     /// Replace the address of an order; the new one is asked, or read from stdin
     CorrectAddress {
         order: String,
@@ -370,6 +356,16 @@ pub enum MailCommand {
     },
     /// End the suppression of an address; it is asked, or read from stdin
     ClearAddress(ClearArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct MailArgs {
+    pub id: String,
+    /// The version that you saw
+    #[arg(long)]
+    pub version: Option<u64>,
+    #[command(flatten)]
+    pub write: WriteArgs,
 }
 
 #[derive(Debug, Args)]

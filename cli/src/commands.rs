@@ -36,7 +36,7 @@ mod write;
 
 pub(crate) use run_now::run_function;
 pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secrets};
-pub(crate) use status::{DELIVERED, last as last_line, lines_of};
+pub(crate) use status::{DELIVERED, last as last_line, lines_of, ringing as ringing_alarms};
 pub(crate) use webhook_test::test as test_webhook;
 
 use crate::{

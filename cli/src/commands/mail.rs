@@ -31,12 +31,8 @@ pub(super) async fn run<B: Backend>(
         MailCommand::List { status, limit } => list(on, status.as_deref(), *limit).await,
         MailCommand::Show { id } => show(on, id).await,
         MailCommand::Preview { id, html } => preview(on, id, *html).await,
-        MailCommand::Resend { id, version, write } => {
-            mail_write::resend(on, id, *version, write).await
-        }
-        MailCommand::Close { id, version, write } => {
-            mail_write::close(on, id, *version, write).await
-        }
+        MailCommand::Resend(args) => mail_write::resend(on, args).await,
+        MailCommand::Close(args) => mail_write::close(on, args).await,
         MailCommand::CorrectAddress { order, write } => mail_write::correct(on, order, write).await,
         MailCommand::ClearAddress(args) => mail_write::clear(on, args).await,
     }

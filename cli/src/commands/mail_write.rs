@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Context,
     answers::{MailClearAddress, MailClose, MailCorrectAddress, MailResend},
-    args::{ClearArgs, WriteArgs},
+    args::{ClearArgs, MailArgs, WriteArgs},
     backend::Backend,
     danger::Danger,
     error::{Error, Exit},
@@ -29,15 +29,11 @@ use operator::{
 };
 
 /// The version that the operator saw. Without a terminal and without a dry run it must be stated.
-fn seen<B>(
-    on: &Context<'_, B>,
-    receipt: &Receipt,
-    version: Option<u64>,
-    args: &WriteArgs,
-) -> Result<u64, Error> {
-    match version {
+fn seen<B>(on: &Context<'_, B>, receipt: &Receipt, args: &MailArgs) -> Result<u64, Error> {
+    let write = &args.write;
+    match args.version {
         Some(version) => Ok(version),
-        None if args.yes && !args.dry_run && !on.terminal.is_interactive() => Err(Error::usage(
+        None if write.yes && !write.dry_run && !on.terminal.is_interactive() => Err(Error::usage(
             "without a terminal, this needs the version that you saw",
         )
         .cured_by(format!("Add --version {}", receipt.version))),
@@ -47,20 +43,18 @@ fn seen<B>(
 
 pub(super) async fn resend<B: Backend>(
     on: &Context<'_, B>,
-    id: &str,
-    version: Option<u64>,
-    args: &WriteArgs,
+    args: &MailArgs,
 ) -> Result<Answer, Error> {
-    let receipt = stored(on, id).await?;
-    let version = seen(on, &receipt, version, args)?;
-    let note = note(on, args).await?;
+    let receipt = stored(on, &args.id).await?;
+    let version = seen(on, &receipt, args)?;
+    let note = note(on, &args.write).await?;
     let store = on.backend.store();
     let planned = resend::preview(store, &receipt.receipt_id, version, on.now).await?;
-    if args.dry_run || matches!(planned, Resent::Left(_)) {
+    if args.write.dry_run || matches!(planned, Resent::Left(_)) {
         return resent(&receipt, &planned, true);
     }
     let plan = plan(on, &receipt, &planned).await?;
-    confirmed(on, Danger::CustomerNotices, args, &plan, &note)?;
+    confirmed(on, Danger::CustomerNotices, &args.write, &plan, &note)?;
     let done = resend::resend(store, store, &receipt.receipt_id, version, &note).await?;
     resent(&receipt, &done, false)
 }
@@ -117,13 +111,11 @@ fn resent(receipt: &Receipt, done: &Resent, dry_run: bool) -> Result<Answer, Err
 
 pub(super) async fn close<B: Backend>(
     on: &Context<'_, B>,
-    id: &str,
-    version: Option<u64>,
-    args: &WriteArgs,
+    args: &MailArgs,
 ) -> Result<Answer, Error> {
-    let receipt = stored(on, id).await?;
-    let version = seen(on, &receipt, version, args)?;
-    let note = note(on, args).await?;
+    let receipt = stored(on, &args.id).await?;
+    let version = seen(on, &receipt, args)?;
+    let note = note(on, &args.write).await?;
     let plan = format!(
         "The {} of order {} is {}. Closing it means that no mail is sent.",
         mail_name(&receipt),
@@ -132,15 +124,15 @@ pub(super) async fn close<B: Backend>(
     );
     let mut data = MailClose {
         receipt_id: receipt.receipt_id,
-        dry_run: args.dry_run,
+        dry_run: args.write.dry_run,
         closed: false,
         text: None,
     };
-    if args.dry_run {
+    if data.dry_run {
         let text = format!("{}\nNothing changed.\n", signed(&plan, &note));
         return Answer::of(&data, text);
     }
-    confirmed(on, Danger::Irreversible, args, &plan, &note)?;
+    confirmed(on, Danger::Irreversible, &args.write, &plan, &note)?;
     let store = on.backend.store();
     let done = operator::close::close(store, &data.receipt_id, version, &note).await?;
     data.closed = matches!(done, Closed::Now { .. });

@@ -103,15 +103,11 @@ async fn api_key<B: Backend>(
     let secret = secrets::name(provider, SecretKind::ApiKey);
     let document = on.backend.platform().secret(secret).await?;
     let known = document.as_ref().and_then(secrets::api_key);
+    let stored = |key: &str| format!("stored: {}", secrets::print(key));
     if let Some(key) = &known
         && secrets::check_key(provider, key, on.stack.mode).is_ok()
     {
-        return Ok(step(
-            name,
-            true,
-            format!("stored: {}", secrets::print(key)),
-            "",
-        ));
+        return Ok(step(name, true, stored(key), ""));
     }
     let put = format!("till secrets put api-key --provider {provider}");
     let asked = format!(
@@ -125,12 +121,7 @@ async fn api_key<B: Backend>(
         return Ok(step(name, false, error.what, put));
     }
     secrets::put_key_confirmed(on, provider, &key).await?;
-    Ok(step(
-        name,
-        true,
-        format!("stored: {}", secrets::print(&key)),
-        "",
-    ))
+    Ok(step(name, true, stored(&key), ""))
 }
 
 /// How often SES is asked whether the link was pressed, and the seconds in between.
@@ -225,12 +216,8 @@ async fn delivery<B: Backend>(
     name: String,
 ) -> Result<SetupStep, Error> {
     let tested = webhook_test::test(on, provider).await?;
-    let state = tested
-        .data
-        .get("state")
-        .and_then(|state| state.as_str())
-        .map(str::to_owned);
-    Ok(match state {
+    let state = tested.data.get("state");
+    Ok(match state.and_then(|state| state.as_str()) {
         Some(state) => step(
             name,
             true,

@@ -151,7 +151,7 @@ pub(crate) async fn lines_of<B: Backend>(
 }
 
 /// The names of the alarms in alarm.
-fn ringing(alarms: &[Alarm]) -> Vec<String> {
+pub(crate) fn ringing(alarms: &[Alarm]) -> Vec<String> {
     let ringing = alarms.iter().filter(|alarm| alarm.state == "ALARM");
     ringing.map(|alarm| alarm.name.clone()).collect()
 }

@@ -3,8 +3,8 @@
 use super::{Check, Seen, check, fix};
 use crate::{
     Context,
-    backend::{Alarm, Backend, Flow, Function},
-    commands::lines_of,
+    backend::{Backend, Flow, Function, Stack},
+    commands::{lines_of, ringing_alarms},
     error::Error,
     style::count,
 };
@@ -161,14 +161,16 @@ async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     Ok(Seen::fail(says, cure))
 }
 
+/// The topic or the address that gets the alarms.
+fn recipient(stack: &Stack) -> Option<&str> {
+    let topic = stack.parameter("AlarmTopicArn");
+    topic.or(stack.parameter("AlarmEmail"))
+}
+
 fn topic<B>(on: &Context<'_, B>) -> Seen {
-    let stack = on.stack;
-    let recipient = stack
-        .parameter("AlarmTopicArn")
-        .or(stack.parameter("AlarmEmail"));
-    match recipient {
+    match recipient(on.stack) {
         Some(_) => Seen::ok("alarms have a recipient"),
-        None if stack.mode == Mode::Live => Seen::fail(
+        None if on.stack.mode == Mode::Live => Seen::fail(
             "no one receives the alarms",
             "Set AlarmEmail or AlarmTopicArn in samconfig.toml, then run sam deploy.",
         ),
@@ -207,12 +209,7 @@ async fn alarms_on<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         .filter(|alarm| !alarm.notifies)
         .map(|alarm| &*alarm.name)
         .collect();
-    let has_recipient = on
-        .stack
-        .parameter("AlarmTopicArn")
-        .or(on.stack.parameter("AlarmEmail"))
-        .is_some();
-    if silent.is_empty() || !has_recipient {
+    if silent.is_empty() || recipient(on.stack).is_none() {
         return Ok(Seen::ok(count(alarms.len(), "alarm")));
     }
     Ok(Seen::fail(
@@ -222,17 +219,12 @@ async fn alarms_on<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 }
 
 async fn ringing<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
-    let alarms = on.backend.platform().alarms().await?;
-    let ringing: Vec<&Alarm> = alarms
-        .iter()
-        .filter(|alarm| alarm.state == "ALARM")
-        .collect();
+    let ringing = ringing_alarms(&on.backend.platform().alarms().await?);
     if ringing.is_empty() {
         return Ok(Seen::ok("no alarm rings"));
     }
-    let names: Vec<&str> = ringing.iter().map(|alarm| &*alarm.name).collect();
     Ok(Seen::warn(
-        format!("in alarm: {}", names.join(", ")),
+        format!("in alarm: {}", ringing.join(", ")),
         "docs/operations.md has a section for each; till status.",
     ))
 }
