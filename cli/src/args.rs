@@ -4,7 +4,7 @@ mod event;
 mod stock;
 
 pub use event::{EventCommand, NewArgs, SendArgs, Wrapping};
-pub use stock::{ImportMode, StockCommand};
+pub use stock::{ImportArgs, ImportMode, MapArgs, StockCommand};
 
 use crate::backend::{Function, Hop};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -168,7 +168,7 @@ pub enum Command {
     /// Check the stack, and name the cure of each failure
     Doctor(DoctorArgs),
     /// Set the stack up, step by step
-    Setup(SetupArgs),
+    Setup(WriteArgs),
     /// Show, list, create or delete the provider's webhook endpoints
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
@@ -345,23 +345,9 @@ pub enum MailCommand {
         html: bool,
     },
     /// Send a mail again: the customer gets another one
-    Resend {
-        id: String,
-        /// The version that you saw
-        #[arg(long)]
-        version: Option<u64>,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    Resend(MailArgs),
     /// Close a held or failed mail: it is not sent
-    Close {
-        id: String,
-        /// The version that you saw
-        #[arg(long)]
-        version: Option<u64>,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    Close(MailArgs),
     /// Replace the address of an order; the new one is asked, or read from stdin
     CorrectAddress {
         order: String,
@@ -369,18 +355,31 @@ pub enum MailCommand {
         write: WriteArgs,
     },
     /// End the suppression of an address; it is asked, or read from stdin
-    ClearAddress {
-        /// Clear the address of this order
-        order: Option<String>,
-        /// Also remove it from SES's list for the account
-        #[arg(long)]
-        ses: bool,
-        /// The customer asked for mail after a complaint
-        #[arg(long)]
-        customer_asked: bool,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    ClearAddress(ClearArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct MailArgs {
+    pub id: String,
+    /// The version that you saw
+    #[arg(long)]
+    pub version: Option<u64>,
+    #[command(flatten)]
+    pub write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ClearArgs {
+    /// Clear the address of this order
+    pub order: Option<String>,
+    /// Also remove it from SES's list for the account
+    #[arg(long)]
+    pub ses: bool,
+    /// The customer asked for mail after a complaint
+    #[arg(long)]
+    pub customer_asked: bool,
+    #[command(flatten)]
+    pub write: WriteArgs,
 }
 
 #[derive(Debug, Args)]
@@ -492,12 +491,6 @@ pub enum FailOn {
     Warn,
 }
 
-#[derive(Debug, Args)]
-pub struct SetupArgs {
-    #[command(flatten)]
-    pub write: WriteArgs,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum WebhooksCommand {
     /// Print the URL to register, and the last delivery
@@ -529,23 +522,26 @@ pub enum WebhooksCommand {
         write: WriteArgs,
     },
     /// Replace the signing secret of an endpoint, step by step: run it again until it says that it is over
-    Rotate {
-        #[arg(long, default_value = "flex")]
-        provider: String,
-        /// The endpoint at Flint, if several have the stack's URL
-        #[arg(long, value_name = "ID")]
-        endpoint: Option<String>,
-        /// Remove the old secret although no delivery was verified by the new one alone
-        #[arg(long)]
-        anyway: bool,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    Rotate(RotateArgs),
     /// Post a signed event without effect to the stack, and wait until it is stored
     Test {
         #[arg(long, default_value = "flex")]
         provider: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    #[arg(long, default_value = "flex")]
+    pub provider: String,
+    /// The endpoint at Flint, if several have the stack's URL
+    #[arg(long, value_name = "ID")]
+    pub endpoint: Option<String>,
+    /// Remove the old secret although no delivery was verified by the new one alone
+    #[arg(long)]
+    pub anyway: bool,
+    #[command(flatten)]
+    pub write: WriteArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,7 +6,7 @@ mod platform;
 
 pub use platform::{
     Alarm, ApiAnswer, ApiRequest, Asked, Flow, Identity, LogLine, LogQuery, MailAccount, Platform,
-    SecretText,
+    SecretText, is_plain,
 };
 
 use domain::{
@@ -23,65 +23,27 @@ use domain::{
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use std::{collections::BTreeMap, fmt};
 
-/// All ports of a stack's tables and work queues.
-pub trait Store:
-    Events
-    + EventAdmin
-    + AnnouncementAdmin
-    + OpenRows
-    + Orders
-    + OrderAdmin
-    + OrderSearch
-    + Commits
-    + Entitlements
-    + EntitlementAdmin
-    + Receipts
-    + ReceiptAdmin
-    + Backlogs<ReceiptBacklog>
-    + ResourceLists
-    + ResourceAdmin
-    + Shortfalls
-    + StockAdmin
-    + StockLevels
-    + Suppressions
-    + Queue<FulfillmentJob>
-    + Queue<ReceiptJob>
-{
-}
-
-impl<
-    T: Events
-        + EventAdmin
-        + AnnouncementAdmin
-        + OpenRows
-        + Orders
-        + OrderAdmin
-        + OrderSearch
-        + Commits
-        + Entitlements
-        + EntitlementAdmin
-        + Receipts
-        + ReceiptAdmin
-        + Backlogs<ReceiptBacklog>
-        + ResourceLists
-        + ResourceAdmin
-        + Shortfalls
-        + StockAdmin
-        + StockLevels
-        + StockLevels
-        + Suppressions
-        + Queue<FulfillmentJob>
-        + Queue<ReceiptJob>,
-> Store for T
-{
-}
-
 /// One of the three queues with a dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Hop {
     Fulfillment,
     Receipts,
     Feedback,
+}
+
+impl Hop {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Fulfillment, Self::Receipts, Self::Feedback];
+
+    /// The name of the queue, and of the function that it feeds.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fulfillment => "fulfillment",
+            Self::Receipts => "receipts",
+            Self::Feedback => "feedback",
+        }
+    }
 }
 
 /// One of the functions.
@@ -97,17 +59,6 @@ pub enum Function {
 }
 
 impl Function {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Intake,
-        Self::Fulfillment,
-        Self::Receipts,
-        Self::Feedback,
-        Self::Sweep,
-        Self::Reconcile,
-        Self::Announcements,
-    ];
-
     /// The name in log lines.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -218,7 +169,28 @@ impl Stack {
 
 /// One stack, as commands use it.
 pub trait Backend: fmt::Debug + Send + Sync {
-    type Store: Store;
+    /// All ports of the tables and work queues.
+    type Store: Events
+        + EventAdmin
+        + AnnouncementAdmin
+        + OpenRows
+        + Orders
+        + OrderAdmin
+        + OrderSearch
+        + Commits
+        + Entitlements
+        + EntitlementAdmin
+        + Receipts
+        + ReceiptAdmin
+        + Backlogs<ReceiptBacklog>
+        + ResourceLists
+        + ResourceAdmin
+        + Shortfalls
+        + StockAdmin
+        + StockLevels
+        + Suppressions
+        + Queue<FulfillmentJob>
+        + Queue<ReceiptJob>;
     type Letters: DeadLetters;
 
     /// The tables and work queues.

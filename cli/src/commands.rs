@@ -36,16 +36,20 @@ mod write;
 
 pub(crate) use run_now::run_function;
 pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secrets};
-pub(crate) use status::{DELIVERED, last as last_line};
+pub(crate) use status::{DELIVERED, last as last_line, lines_of, ringing as ringing_alarms};
 pub(crate) use webhook_test::test as test_webhook;
 
-use crate::{Context, args::Command, backend::Backend, error::Error, manual, output::Answer};
+use crate::{
+    Context,
+    args::Command,
+    backend::{Backend, Function},
+    error::Error,
+    manual,
+    output::Answer,
+};
 
 /// Runs a command.
 pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<Answer, Error> {
-    if let Some(answer) = manual::command(command) {
-        return answer;
-    }
     match command {
         Command::Order(args) => order::order(on, args).await,
         Command::Orders(args) => orders::orders(on, args).await,
@@ -63,10 +67,10 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Logs(args) => logs::logs(on, args).await,
         Command::Watch => logs::watch(on).await,
         Command::Announce(args) => announce::again(on, args).await,
-        Command::Reconcile(args) => run_now::reconcile(on, args).await,
-        Command::Sweep(args) => run_now::sweep(on, args).await,
-        Command::Pause(args) => flow::pause(on, args).await,
-        Command::Resume(args) => flow::resume(on, args).await,
+        Command::Reconcile(args) => run_now::run(on, Function::Reconcile, args).await,
+        Command::Sweep(args) => run_now::run(on, Function::Sweep, args).await,
+        Command::Pause(args) => flow::set_flow(on, args, false).await,
+        Command::Resume(args) => flow::set_flow(on, args, true).await,
         Command::Secrets(command) => secrets::run(on, command).await,
         Command::Customer(command) => customer::run(on, command).await,
         Command::Whoami => whoami::whoami(on).await,
@@ -75,9 +79,7 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Webhooks(command) => webhooks::run(on, command).await,
         Command::Checkout(command) => checkout::create(on, command).await,
         Command::LineItems { session } => checkout::line_items(on, session).await,
-        // Answered above.
-        Command::Completions { .. } | Command::Man { .. } => {
-            Err(Error::usage("no stack is needed"))
-        }
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { dir } => manual::man(dir),
     }
 }

@@ -86,8 +86,7 @@ fn is_confirmed<B>(on: &Context<'_, B>, question: Question) -> bool {
         let asked = format!("This stack is LIVE. Type {name} to confirm:");
         return on.terminal.ask(&asked).as_deref() == Some(name);
     }
-    let answer = on.terminal.ask("Do it? [y/N]");
-    answer.is_some_and(|answer| matches!(&*answer.to_lowercase(), "y" | "yes"))
+    on.terminal.agrees("Do it? [y/N]")
 }
 
 fn unconfirmed(what: &str) -> Error {

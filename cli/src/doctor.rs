@@ -15,7 +15,7 @@ use crate::{
     backend::Backend,
     error::{Error, Exit},
     output::Answer,
-    style::{labeled, red},
+    style::{labeled, red, wrapped},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -124,8 +124,17 @@ pub struct Line {
     pub needs: &'static [&'static str],
 }
 
-/// Writes a check down.
+/// Writes a check down. One that only looks at the description of the stack needs no other.
 macro_rules! check {
+    ($id:literal, $seen:ident) => {
+        $crate::doctor::Check {
+            id: $id,
+            needs: &[],
+            look: |on| Box::pin(std::future::ready(Ok($seen(on)))),
+            is_deep: false,
+            fix: None,
+        }
+    };
     ($id:literal, [$($need:literal),*], $look:expr) => {
         $crate::doctor::Check {
             id: $id,
@@ -242,12 +251,7 @@ pub async fn doctor<B: Backend>(on: &Context<'_, B>, args: &DoctorArgs) -> Resul
         fixed = fix::offered(on, &checks(), &lines, args.yes).await?;
         again(on, &fixed, &mut lines).await?;
     }
-    let count = |status| lines.iter().filter(|line| line.status == status).count();
-    let (failed, warned, skipped) = (
-        count(Status::Fail),
-        count(Status::Warn),
-        count(Status::Skipped),
-    );
+    let [failed, warned, skipped] = problems(&lines);
     let is_bad = failed > 0 || (warned > 0 && args.fail_on == FailOn::Warn);
     let exit = match (is_bad, skipped) {
         (true, _) => Exit::Attention,
@@ -258,7 +262,7 @@ pub async fn doctor<B: Backend>(on: &Context<'_, B>, args: &DoctorArgs) -> Resul
     for fixed in &fixed {
         let sign = if fixed.done { "done" } else { "not done" };
         let line = format!("{sign:11}{:22}{}", fixed.id, fixed.text);
-        text += &(labeled("", 0, &line, on.terminal.width()) + "\n");
+        text += &(wrapped(&line, on.terminal.width(), 0) + "\n");
     }
     let data = Report {
         checks: lines,
@@ -315,7 +319,7 @@ pub fn text(lines: &[Line], width: usize) -> String {
                 out,
                 "  {sign} {:22}{}",
                 line.id,
-                labeled("", 0, &line.says, width.saturating_sub(26))
+                wrapped(&line.says, width.saturating_sub(26), 0)
                     .replace('\n', "\n                          ")
             );
             if !line.cure.is_empty() {
@@ -332,14 +336,15 @@ pub fn text(lines: &[Line], width: usize) -> String {
     out + &summary(lines)
 }
 
+/// The numbers of checks that failed, that warn, and that were skipped.
+fn problems(lines: &[Line]) -> [usize; 3] {
+    let count = |status| lines.iter().filter(|line| line.status == status).count();
+    [Status::Fail, Status::Warn, Status::Skipped].map(count)
+}
+
 /// The number of problems, and the cause to begin with.
 fn summary(lines: &[Line]) -> String {
-    let count = |status| lines.iter().filter(|line| line.status == status).count();
-    let (failed, warned, skipped) = (
-        count(Status::Fail),
-        count(Status::Warn),
-        count(Status::Skipped),
-    );
+    let [failed, warned, skipped] = problems(lines);
     let mut text = format!(
         "\n{failed} failed, {warned} warnings, {skipped} skipped, of {}.",
         lines.len()

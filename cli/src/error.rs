@@ -1,10 +1,7 @@
 //! Errors and exit codes. An error states what failed and, where there is one, its cure.
 
 use crate::answers::Failure;
-use domain::{
-    ports::Changed,
-    values::{ids::BadId, outcome::RetryableError},
-};
+use domain::values::{ids::BadId, outcome::RetryableError};
 use serde_json::{Value, json};
 
 /// The exit codes, which scripts rely on.
@@ -128,12 +125,4 @@ impl From<RetryableError> for Error {
             RetryableError::Fault(_) => Self::new(Exit::Failed, what),
         }
     }
-}
-
-/// The error for a row that another writer changed.
-#[must_use]
-pub fn raced(changed: Changed, what: &str) -> Option<Error> {
-    (changed == Changed::Raced).then(|| {
-        Error::new(Exit::Failed, format!("{what} changed meanwhile")).cured_by("Look at it again.")
-    })
 }

@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use till::{
     Context,
     args::{Cli, Color, Command, EventCommand},
+    backend::Stack,
     error::Error,
     live::{Found, Live, find},
-    manual, output, run, samples,
+    manual,
+    output::{self, Answer},
+    run, samples,
     terminal::{Console, Interrupt},
 };
 
@@ -26,8 +29,12 @@ async fn main() -> ExitCode {
     let interrupt = Interrupt::default();
     tokio::spawn(on_ctrl_c(interrupt.clone()));
     let terminal = Console::new(interrupt, cli.options.quiet || cli.options.json);
-    match Box::pin(answered(&cli, &terminal)).await {
-        Ok(exit) => exit,
+    let now = Timestamp::now();
+    match Box::pin(answered(&cli, &terminal, now)).await {
+        Ok((answer, stack)) => {
+            output::print(&answer, stack.as_ref(), cli.options.json, now);
+            ExitCode::from(answer.exit.code())
+        }
         Err(error) => {
             output::print_error(&error, cli.options.json);
             ExitCode::from(error.exit.code())
@@ -57,20 +64,21 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     ExitCode::from(error.exit.code())
 }
 
-async fn answered(cli: &Cli, terminal: &Console) -> Result<ExitCode, Error> {
-    let now = Timestamp::now();
+/// The answer, and the stack that it is about.
+async fn answered(
+    cli: &Cli,
+    terminal: &Console,
+    now: Timestamp,
+) -> Result<(Answer, Option<Stack>), Error> {
     if let Some(answer) = manual::command(&cli.command) {
-        let answer = answer?;
-        output::print(&answer, None, cli.options.json, now);
-        return Ok(ExitCode::from(answer.exit.code()));
+        return Ok((answer?, None));
     }
     // A sample needs a stack only for the secret of the local one.
     if let Command::Event(EventCommand::New(args)) = &cli.command
         && !(cli.options.local && args.sign)
     {
         let answer = samples::command(args, terminal, now, None, None)?;
-        output::print(&answer, None, cli.options.json, now);
-        return Ok(ExitCode::from(answer.exit.code()));
+        return Ok((answer, None));
     }
     let Found { config, stack } = Box::pin(find(&cli.options)).await?;
     let backend = Live::new(&config, &stack);
@@ -82,8 +90,7 @@ async fn answered(cli: &Cli, terminal: &Console) -> Result<ExitCode, Error> {
         now,
     };
     let answer = run(cli, &on).await?;
-    output::print(&answer, Some(&stack), cli.options.json, now);
-    Ok(ExitCode::from(answer.exit.code()))
+    Ok((answer, Some(stack)))
 }
 
 /// The first Ctrl-C lets the current item finish, the second ends the process.

@@ -19,7 +19,7 @@ pub fn command(command: &Command) -> Option<Result<Answer, Error>> {
     }
 }
 
-fn completions(shell: clap_complete::Shell) -> Result<Answer, Error> {
+pub(crate) fn completions(shell: clap_complete::Shell) -> Result<Answer, Error> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "till", &mut script);
     let data = Completions {
@@ -29,7 +29,7 @@ fn completions(shell: clap_complete::Shell) -> Result<Answer, Error> {
     Ok(Answer::of(&data, data.script.clone())?.raw())
 }
 
-fn man(dir: &Path) -> Result<Answer, Error> {
+pub(crate) fn man(dir: &Path) -> Result<Answer, Error> {
     let failed = |error: std::io::Error| {
         Error::new(
             Exit::Failed,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 /// A remark about the completeness of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -40,7 +41,8 @@ impl Answer {
     /// # Errors
     ///
     /// If the data is not JSON, which is a defect.
-    pub fn new(schema: &'static str, data: &impl Serialize, text: String) -> Result<Self, Error> {
+    pub fn of<T: Data>(data: &T, text: String) -> Result<Self, Error> {
+        let schema = T::SCHEMA;
         let data = serde_json::to_value(data)
             .map_err(|_| Error::new(Exit::Failed, format!("the data of {schema} is not JSON")))?;
         Ok(Self {
@@ -54,19 +56,16 @@ impl Answer {
         })
     }
 
-    /// A complete answer, whose form is published.
-    ///
-    /// # Errors
-    ///
-    /// If the data is not JSON, which is a defect.
-    pub fn of<T: Data>(data: &T, text: String) -> Result<Self, Error> {
-        Self::new(T::SCHEMA, data, text)
-    }
-
     /// The same answer with this exit code.
     #[must_use]
     pub fn ending(self, exit: Exit) -> Self {
         Self { exit, ..self }
+    }
+
+    /// The same answer, with this exit code if something is so.
+    #[must_use]
+    pub fn ending_if(self, is_so: bool, exit: Exit) -> Self {
+        if is_so { self.ending(exit) } else { self }
     }
 
     /// The same answer, cut by a limit.
@@ -132,7 +131,6 @@ fn header(stack: &Stack) -> String {
 
 /// Writes an answer to stdout. A closed pipe ends quietly.
 pub fn print(answer: &Answer, stack: Option<&Stack>, as_json: bool, now: Timestamp) {
-    use std::io::Write;
     let text = if as_json {
         let json = answer.to_json(stack, now);
         serde_json::to_string_pretty(&json).unwrap_or_default() + "\n"
@@ -149,7 +147,6 @@ pub fn print(answer: &Answer, stack: Option<&Stack>, as_json: bool, now: Timesta
 
 /// Writes an error to stderr.
 pub fn print_error(error: &Error, as_json: bool) {
-    use std::io::Write;
     let text = if as_json {
         format!("{}\n", error.to_json())
     } else {

@@ -71,6 +71,21 @@ pub fn sample(provider: &str, event_type: &str) -> Result<Value, Error> {
         .map_err(|_| Error::usage(format!("the sample {event_type} is not JSON")))
 }
 
+/// The member of an event that has its id.
+pub(crate) fn id_member(provider: &str) -> &'static str {
+    if provider == "flint" {
+        "webhook_event_id"
+    } else {
+        "event_id"
+    }
+}
+
+/// An id of `till` itself, with this end. Its events prove nothing about the provider.
+pub(crate) fn own_id(provider: &str, end: &str) -> String {
+    let prefix = if provider == "flint" { "whev" } else { "fevt" };
+    format!("{prefix}_till{end}")
+}
+
 /// Changes of a sample.
 #[derive(Debug, Clone, Default)]
 pub struct Changes<'a> {
@@ -85,21 +100,16 @@ pub struct Changes<'a> {
 ///
 /// For an unknown path.
 pub fn changed(provider: &str, mut event: Value, changes: &Changes<'_>) -> Result<Value, Error> {
-    let (id, at) = if provider == "flint" {
-        ("webhook_event_id", "created_at")
-    } else {
-        ("event_id", "event_dt")
-    };
     if let Some(text) = changes.id {
-        put(&mut event, id, json!(text))?;
+        put(&mut event, id_member(provider), json!(text))?;
     }
     if let Some(time) = changes.at {
-        let value = if provider == "flint" {
-            json!(format!("{time:.0}"))
+        let (member, value) = if provider == "flint" {
+            ("created_at", json!(format!("{time:.0}")))
         } else {
-            json!(time.as_second())
+            ("event_dt", json!(time.as_second()))
         };
-        put(&mut event, at, value)?;
+        put(&mut event, member, value)?;
     }
     for change in changes.set {
         let (path, value) = change
@@ -202,12 +212,9 @@ fn names(provider: &str) -> Result<Answer, Error> {
 
 /// A signing secret that is typed, or piped into stdin. It is never an argument.
 fn typed(terminal: &dyn Terminal) -> Result<String, Error> {
-    let secret = terminal
-        .ask_hidden("Signing secret (hidden):")
-        .unwrap_or_else(|| terminal.input());
-    let secret = secret.trim();
+    let secret = terminal.typed("Signing secret (hidden):");
     if secret.is_empty() {
         return Err(Error::usage("no signing secret").cured_by("Type it, or pipe it into stdin."));
     }
-    Ok(secret.to_owned())
+    Ok(secret)
 }

@@ -35,6 +35,14 @@ pub fn labeled(label: &str, column: usize, text: &str, width: usize) -> String {
     wrapped(&format!("{label:column$}{text}"), width, column)
 }
 
+/// The text with a capital first letter.
+#[must_use]
+pub fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
 /// `1 order`, `2 orders`.
 #[must_use]
 pub fn count(number: usize, thing: &str) -> String {

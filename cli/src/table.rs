@@ -1,5 +1,6 @@
 //! Tables without borders: people copy from them. An id is never cut or split.
 
+use crate::style::wrapped;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets::NOTHING};
 
 /// A column of a table.
@@ -11,6 +12,26 @@ pub enum Column {
     Text,
     /// A number.
     Number,
+}
+
+/// A table whose rows each have a reason under them, if there is one.
+#[must_use]
+pub fn with_reasons(
+    head: &[(&str, Column)],
+    rows: Vec<(Vec<String>, Option<&str>)>,
+    width: usize,
+) -> String {
+    let (cells, reasons): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let mut out = String::new();
+    // The heading has none.
+    let reasons = std::iter::once(None).chain(reasons);
+    for (line, reason) in table(head, &cells, width).lines().zip(reasons) {
+        out += &format!("{line}\n");
+        if let Some(reason) = reason {
+            out += &(wrapped(&format!("       {reason}"), width, 7) + "\n");
+        }
+    }
+    out
 }
 
 /// A table as text, at most `width` columns wide unless the whole columns need more.

@@ -21,6 +21,16 @@ pub trait Terminal: fmt::Debug + Send + Sync {
     fn ask_hidden(&self, question: &str) -> Option<String>;
     /// The whole standard input; empty if that is a terminal.
     fn input(&self) -> String;
+    /// A value that is typed without echo, or comes by stdin, without the spaces around it.
+    fn typed(&self, question: &str) -> String {
+        let typed = self.ask_hidden(question).unwrap_or_else(|| self.input());
+        typed.trim().to_owned()
+    }
+    /// True if a person says yes.
+    fn agrees(&self, question: &str) -> bool {
+        let answer = self.ask(question).unwrap_or_default();
+        matches!(&*answer.to_lowercase(), "y" | "yes")
+    }
     /// A message beside the data.
     fn say(&self, message: &str);
     /// Progress: replaced by the next one, erased at the end. `None` ends it.

@@ -86,7 +86,19 @@ fn by_hand(class: Class) -> Option<&'static str> {
         Class::OtherCurrency => {
             "The money has another currency than the order: handle it by hand, and drop it."
         }
-        _ => return None,
+        Class::Away
+        | Class::SetUp
+        | Class::Contended
+        | Class::Missing
+        | Class::MailUnknown
+        | Class::OutOfTime
+        | Class::TooEarly
+        | Class::Fault
+        | Class::NotComplete
+        | Class::OrderUnknown
+        | Class::NoRefund
+        | Class::NotRead
+        | Class::Other => return None,
     })
 }
 

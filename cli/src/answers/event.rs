@@ -15,7 +15,6 @@ use operator::list::EventRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Events of a list.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -244,26 +243,7 @@ pub struct Logs {
     pub since: Timestamp,
     #[schemars(with = "Time")]
     pub before: Timestamp,
-    pub lines: Vec<LogEntry>,
-}
-
-/// A line of the log.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct LogEntry {
-    #[schemars(with = "Time")]
-    pub at: Timestamp,
-    /// The fields of the line; a text that is not JSON is under `message`.
-    #[schemars(with = "BTreeMap<String, Value>")]
-    pub fields: Value,
-}
-
-impl From<&LogLine> for LogEntry {
-    fn from(line: &LogLine) -> Self {
-        Self {
-            at: line.at,
-            fields: line.fields.clone(),
-        }
-    }
+    pub lines: Vec<LogLine>,
 }
 
 /// The end of a watch.

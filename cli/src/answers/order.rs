@@ -211,10 +211,7 @@ impl From<&receivables::Reminder> for Reminder {
             invoice_id: of.invoice_id.to_string(),
             number: of.number.clone(),
             customer_id: of.customer_id.as_ref().map(ToString::to_string),
-            outstanding: Amount {
-                minor: of.outstanding,
-                currency: of.currency,
-            },
+            outstanding: Amount::new(of.outstanding, of.currency),
             since: of.since,
             suspended: of.is_suspended,
         }

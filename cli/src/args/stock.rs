@@ -1,7 +1,7 @@
 //! The arguments of `till stock`.
 
 use super::WriteArgs;
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// How a file's numbers change the counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -34,23 +34,7 @@ pub enum StockCommand {
     #[command(
         after_help = "Example:\n  till stock import count.csv --counted-at \"today 07:30\" --why \"yearly count\""
     )]
-    Import {
-        /// The file, or - for stdin; its columns are `sku` and `on_hand`
-        file: String,
-        /// When the units were counted; sales since then are subtracted, restocks are added
-        #[arg(long, value_name = "TIME")]
-        counted_at: Option<String>,
-        #[arg(long, value_enum, default_value = "set")]
-        mode: ImportMode,
-        /// Other names of the columns, such as `sku=Art,on_hand=Qty`
-        #[arg(long)]
-        columns: Option<String>,
-        /// Write the valid rows although others are rejected
-        #[arg(long)]
-        skip_bad: bool,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    Import(ImportArgs),
     /// Print the counters as CSV that import accepts
     Export,
     /// Set the counter of one SKU to the counted units
@@ -73,22 +57,44 @@ pub enum StockCommand {
         write: WriteArgs,
     },
     /// Say what a product or a price of the provider is in your stock
-    Map {
-        /// product#ID or price#ID; Flex's prefixes need no kind
-        key: String,
-        /// The SKU
-        #[arg(required_unless_present_any = ["untracked", "grants"])]
-        sku: Option<String>,
-        /// It is not counted
-        #[arg(long, conflicts_with = "sku")]
-        untracked: bool,
-        /// Each unit gives access to this product
-        #[arg(long, value_name = "PRODUCT")]
-        grants: Option<String>,
-        /// How many days that access lasts
-        #[arg(long, requires = "grants")]
-        days: Option<u32>,
-        #[command(flatten)]
-        write: WriteArgs,
-    },
+    Map(MapArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The file, or - for stdin; its columns are `sku` and `on_hand`
+    pub file: String,
+    /// When the units were counted; sales since then are subtracted, restocks are added
+    #[arg(long, value_name = "TIME")]
+    pub counted_at: Option<String>,
+    #[arg(long, value_enum, default_value = "set")]
+    pub mode: ImportMode,
+    /// Other names of the columns, such as `sku=Art,on_hand=Qty`
+    #[arg(long)]
+    pub columns: Option<String>,
+    /// Write the valid rows although others are rejected
+    #[arg(long)]
+    pub skip_bad: bool,
+    #[command(flatten)]
+    pub write: WriteArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct MapArgs {
+    /// product#ID or price#ID; Flex's prefixes need no kind
+    pub key: String,
+    /// The SKU
+    #[arg(required_unless_present_any = ["untracked", "grants"])]
+    pub sku: Option<String>,
+    /// It is not counted
+    #[arg(long, conflicts_with = "sku")]
+    pub untracked: bool,
+    /// Each unit gives access to this product
+    #[arg(long, value_name = "PRODUCT")]
+    pub grants: Option<String>,
+    /// How many days that access lasts
+    #[arg(long, requires = "grants")]
+    pub days: Option<u32>,
+    #[command(flatten)]
+    pub write: WriteArgs,
 }

@@ -1,16 +1,20 @@
 //! The services around the tables.
 
 use super::Function;
-use crate::error::Error;
+use crate::{answers::Time, error::Error};
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
-use std::{fmt, pin::Pin};
+use std::{collections::BTreeMap, fmt, pin::Pin};
 
-/// One line of a function's log.
-#[derive(Debug, Clone, PartialEq)]
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LogLine {
+    #[schemars(with = "Time")]
     pub at: Timestamp,
-    /// The line's fields; a text that is not JSON is under `message`.
+    /// The fields of the line; a text that is not JSON is under `message`.
+    #[schemars(with = "BTreeMap<String, Value>")]
     pub fields: Value,
 }
 
@@ -66,7 +70,6 @@ pub struct Alarm {
     pub name: String,
     /// `OK`, `ALARM` or `INSUFFICIENT_DATA`.
     pub state: String,
-    pub since: Option<Timestamp>,
     /// False if the alarm notifies no one.
     pub notifies: bool,
 }
@@ -99,6 +102,31 @@ pub struct ApiRequest {
     /// With its leading slash.
     pub path: String,
     pub body: Option<Value>,
+}
+
+impl ApiRequest {
+    /// A request.
+    #[must_use]
+    pub fn new(
+        provider: &'static str,
+        method: &'static str,
+        path: impl Into<String>,
+        body: Option<Value>,
+    ) -> Self {
+        Self {
+            provider,
+            method,
+            path: path.into(),
+            body,
+        }
+    }
+}
+
+/// True for an id that is safe in a path.
+#[must_use]
+pub fn is_plain(id: &str) -> bool {
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    !id.is_empty() && id.bytes().all(is_safe)
 }
 
 /// The answer of a provider's API. The body may hold secrets and personal data: it prints nothing.

@@ -25,13 +25,11 @@ pub(super) async fn again<B: Backend>(
         return answer(on, args, &planned);
     }
     let plan = format!(
-        "Publishes {} since {} again, with the same ids.\nBy {}: {}",
+        "Publishes {} since {} again, with the same ids.",
         batches(planned.batches),
-        time::full(since, &on.stack.zone),
-        note.by(),
-        note.why()
+        time::full(since, &on.stack.zone)
     );
-    confirmed(on, Danger::Bulk, &args.write, &plan)?;
+    confirmed(on, Danger::Bulk, &args.write, &plan, &note)?;
     bounds.dry_run = false;
     let done = announce(store, &bounds).await;
     answer(on, args, &done)

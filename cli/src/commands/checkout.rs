@@ -4,7 +4,7 @@ use crate::{
     Context,
     answers::{Checkout, LineItems},
     args::CheckoutCommand,
-    backend::{ApiAnswer, ApiRequest, Backend},
+    backend::{ApiAnswer, ApiRequest, Backend, is_plain},
     error::{Error, Exit},
     output::Answer,
     table::{Column, table},
@@ -43,12 +43,8 @@ pub(super) async fn create<B: Backend>(
                 .cured_by("Use a test stack."),
         );
     }
-    let request = ApiRequest {
-        provider: "flex",
-        method: "POST",
-        path: "/v1/checkout/sessions".to_owned(),
-        body: Some(json!({"checkout_session": session(command)})),
-    };
+    let body = json!({"checkout_session": session(command)});
+    let request = ApiRequest::new("flex", "POST", "/v1/checkout/sessions", Some(body));
     let answer = on.backend.platform().call_provider(request).await?;
     if !matches!(answer.status, 200 | 201) {
         return Err(refused(&answer, "a new checkout"));
@@ -61,13 +57,13 @@ pub(super) async fn create<B: Backend>(
             .to_owned()
     };
     let (id, url) = (word("checkout_session_id"), word("redirect_url"));
-    let data = Checkout {
-        checkout_session_id: id.clone(),
-        url: url.clone(),
-    };
     let text = format!(
         "{id}\nPay here with the test card 4242 4242 4242 4242:\n  {url}\nThen:  till order {id}\n"
     );
+    let data = Checkout {
+        checkout_session_id: id,
+        url,
+    };
     Answer::of(&data, text)
 }
 
@@ -94,18 +90,11 @@ pub(super) async fn line_items<B: Backend>(
     on: &Context<'_, B>,
     session: &str,
 ) -> Result<Answer, Error> {
-    let is_plain = session
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !is_plain || session.is_empty() {
+    if !is_plain(session) {
         return Err(Error::usage(format!("{session:?} is no checkout session")));
     }
-    let request = ApiRequest {
-        provider: "flex",
-        method: "GET",
-        path: format!("/v1/checkout/sessions/{session}/line_items"),
-        body: None,
-    };
+    let path = format!("/v1/checkout/sessions/{session}/line_items");
+    let request = ApiRequest::new("flex", "GET", path, None);
     let answer = on.backend.platform().call_provider(request).await?;
     if answer.status != 200 {
         return Err(refused(&answer, "the line items"));

@@ -78,12 +78,8 @@ async fn erase_one<B: Backend>(
     if args.dry_run {
         return answer(&planned, id, guest, false);
     }
-    let plan = format!(
-        "{planned}\nThis cannot be undone. Ids and amounts stay.\nBy {}: {}",
-        note.by(),
-        note.why()
-    );
-    confirmed(on, Danger::Irreversible, args, &plan)?;
+    let plan = format!("{planned}\nThis cannot be undone. Ids and amounts stay.");
+    confirmed(on, Danger::Irreversible, args, &plan, &note)?;
     let done = erase_until(store, person, None, None, &note, || {
         on.terminal.is_interrupted()
     })

@@ -1,6 +1,6 @@
 //! `till why`, and the readers of `till event`.
 
-use super::event_write;
+use super::event_write::{Action, act};
 use crate::{
     Context,
     answers::{self, Event, EventBody},
@@ -29,9 +29,9 @@ pub(super) async fn run<B: Backend>(
         EventCommand::Show { id } => show(on, id).await,
         EventCommand::Body { id, out, write } => body(on, id, out.as_deref(), write).await,
         EventCommand::Verify { file } => super::verify::verify(on, file).await,
-        EventCommand::Release { ids, write } => event_write::release(on, ids, write).await,
-        EventCommand::Replay { ids, write } => event_write::replay(on, ids, write).await,
-        EventCommand::Drop { ids, write } => event_write::drop(on, ids, write).await,
+        EventCommand::Release { ids, write } => act(on, Action::Release, ids, write).await,
+        EventCommand::Replay { ids, write } => act(on, Action::Replay, ids, write).await,
+        EventCommand::Drop { ids, write } => act(on, Action::Drop, ids, write).await,
         EventCommand::New(args) => {
             let secret = if args.sign && on.stack.local {
                 Some(super::send::secret(on, &args.provider).await?)
@@ -87,13 +87,13 @@ pub(super) async fn why<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Ans
 }
 
 fn answer(why: &why::Why, waits: bool, width: usize) -> Result<Answer, Error> {
-    let exit = if waits { Exit::Attention } else { Exit::Done };
-    Ok(Answer::of(why, why::text(why, width))?.ending(exit))
+    let answer = Answer::of(why, why::text(why, width))?;
+    Ok(answer.ending_if(waits, Exit::Attention))
 }
 
 async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
     let event = stored(on, id).await?;
-    let orders = orders_of_event(on.backend.store(), &event).await?;
+    let orders = orders_of_event(on.backend, &event).await?;
     let outbox = event.outbox.iter();
     let data = Event {
         event_id: event.event_id.clone(),

@@ -23,7 +23,7 @@ const FEW: usize = 10;
 
 /// One of the three actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
     Release,
     Replay,
     Drop,
@@ -39,31 +39,7 @@ impl Action {
     }
 }
 
-pub(super) async fn release<B: Backend>(
-    on: &Context<'_, B>,
-    ids: &[String],
-    args: &WriteArgs,
-) -> Result<Answer, Error> {
-    act(on, Action::Release, ids, args).await
-}
-
-pub(super) async fn replay<B: Backend>(
-    on: &Context<'_, B>,
-    ids: &[String],
-    args: &WriteArgs,
-) -> Result<Answer, Error> {
-    act(on, Action::Replay, ids, args).await
-}
-
-pub(super) async fn drop<B: Backend>(
-    on: &Context<'_, B>,
-    ids: &[String],
-    args: &WriteArgs,
-) -> Result<Answer, Error> {
-    act(on, Action::Drop, ids, args).await
-}
-
-async fn act<B: Backend>(
+pub(super) async fn act<B: Backend>(
     on: &Context<'_, B>,
     action: Action,
     ids: &[String],
@@ -84,8 +60,7 @@ async fn act<B: Backend>(
         _ if planned > FEW => Danger::Bulk,
         _ => Danger::Harmless,
     };
-    let text = plan_text(action, &plan, &note);
-    confirmed(on, danger, args, &text)?;
+    confirmed(on, danger, args, &plan_text(action, &plan), &note)?;
     let mut done = Vec::new();
     for id in &ids {
         if on.terminal.is_interrupted() {
@@ -124,16 +99,20 @@ async fn preview<B: Backend>(
     id: &EventId,
 ) -> Result<EventResult, Error> {
     let store = on.backend.store();
-    let (text, done) = match action {
+    let would = match action {
         Action::Release => again(events::preview(store, id, Ask::Release).await?),
         Action::Replay => again(events::preview(store, id, Ask::Replay).await?),
         Action::Drop => dropped(events::preview_drop(store, id).await?),
     };
-    Ok(EventResult {
+    Ok(tried(id, would))
+}
+
+fn tried(id: &EventId, (text, done): (String, bool)) -> EventResult {
+    EventResult {
         event_id: id.clone(),
         text,
         done,
-    })
+    }
 }
 
 fn again(again: Again) -> (String, bool) {
@@ -156,28 +135,22 @@ async fn carry_out<B: Backend>(
         Action::Replay => events::replay(store, store, id, note).await.map(again),
         Action::Drop => events::drop_event(store, id, note).await.map(dropped),
     };
-    let (text, done) = result.unwrap_or_else(|error| (format!("failed: {error}"), false));
-    EventResult {
-        event_id: id.clone(),
-        text,
-        done,
-    }
+    let done = result.unwrap_or_else(|error| (format!("failed: {error}"), false));
+    tried(id, done)
 }
 
-fn plan_text(action: Action, plan: &[EventResult], note: &Note) -> String {
+fn plan_text(action: Action, plan: &[EventResult]) -> String {
     let planned = plan.iter().filter(|item| item.done).count();
     let mut text = format!("Would {} {}:\n", action.word(), count(planned, "event"));
     for item in plan {
         let _ = writeln!(text, "  {}  {}", item.event_id, item.text);
     }
-    let effect = match action {
+    text + match action {
         Action::Drop => "A dropped event has no effect. Handle its sale by hand.",
         Action::Release | Action::Replay => {
             "Each is decided again. Finished steps are not repeated, and no mail is sent twice."
         }
-    };
-    let _ = writeln!(text, "{effect}\nBy {}: {}", note.by(), note.why());
-    text
+    }
 }
 
 /// The answer about the events that were tried, of all events that were named.

@@ -8,10 +8,10 @@ use crate::{
     error::Error,
     output::Answer,
     style::count,
-    table::{Column, table},
+    table::{Column, with_reasons},
     time,
 };
-use domain::delivery::stored_event::EventState;
+use domain::{delivery::stored_event::EventState, values::class::Class};
 use jiff::{Timestamp, ToSpan};
 use operator::list::{self, EventRow};
 use std::{collections::BTreeMap, fmt::Write};
@@ -48,15 +48,10 @@ pub(super) async fn events<B: Backend>(
         list::parked(store, args.limit).await?
     };
     let is_cut = rows.len() >= args.limit;
+    let (kind, class) = (args.event_type.as_deref(), args.class.as_deref());
     rows.retain(|row| {
-        let class = row.class.map(domain::values::class::Class::as_str);
-        args.event_type
-            .as_deref()
-            .is_none_or(|wanted| row.event_type.as_deref() == Some(wanted))
-            && args
-                .class
-                .as_deref()
-                .is_none_or(|wanted| class == Some(wanted))
+        (kind.is_none() || row.event_type.as_deref() == kind)
+            && (class.is_none() || row.class.map(Class::as_str) == class)
     });
     let data = Events {
         events: rows.iter().map(EventLine::from).collect(),
@@ -84,9 +79,7 @@ fn text<B>(on: &Context<'_, B>, rows: &[EventRow]) -> String {
     let mut out = list_text(rows, on.now, on.terminal.width());
     let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.state == EventState::Parked) {
-        let class = row
-            .class
-            .map_or("unknown", domain::values::class::Class::as_str);
+        let class = row.class.map_or("unknown", Class::as_str);
         *classes.entry(class).or_default() += 1;
     }
     for (class, number) in &classes {
@@ -100,32 +93,22 @@ fn text<B>(on: &Context<'_, B>, rows: &[EventRow]) -> String {
 }
 
 /// The events as lines: the id, then what is known about it.
-pub(super) fn list_text(rows: &[EventRow], now: Timestamp, width: usize) -> String {
+pub(super) fn list_text<'a>(rows: &'a [EventRow], now: Timestamp, width: usize) -> String {
     let head = [
         ("age", Column::Whole),
         ("event", Column::Whole),
         ("type", Column::Whole),
         ("tries", Column::Number),
     ];
-    let mut out = String::new();
-    let cells = |row: &EventRow| {
-        vec![
+    let line = |row: &'a EventRow| {
+        let kind = row.event_type.as_deref().unwrap_or("unreadable");
+        let cells = vec![
             time::age(row.first_seen, now),
             row.event_id.to_string(),
-            row.event_type
-                .clone()
-                .unwrap_or_else(|| "unreadable".to_owned()),
+            kind.to_owned(),
             row.attempts.to_string(),
-        ]
+        ];
+        (cells, row.reason.as_deref())
     };
-    let whole = table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), width);
-    let mut lines = whole.lines();
-    out += &format!("{}\n", lines.next().unwrap_or_default());
-    for (line, row) in lines.zip(rows) {
-        out += &format!("{line}\n");
-        if let Some(reason) = &row.reason {
-            out += &(crate::style::wrapped(&format!("       {reason}"), width, 7) + "\n");
-        }
-    }
-    out
+    with_reasons(&head, rows.iter().map(line).collect(), width)
 }

@@ -1,6 +1,6 @@
 //! `till pause` and `resume`: stops and starts a function.
 
-use super::write::{confirmed, note};
+use super::write::agreed;
 use crate::{
     Context,
     answers::{FlowChange, Pause, Resume},
@@ -41,21 +41,8 @@ fn deadline(function: Function, now: Timestamp) -> (Option<Timestamp>, &'static 
     }
 }
 
-pub(super) async fn pause<B: Backend>(
-    on: &Context<'_, B>,
-    args: &FlowArgs,
-) -> Result<Answer, Error> {
-    set_flow(on, args, false).await
-}
-
-pub(super) async fn resume<B: Backend>(
-    on: &Context<'_, B>,
-    args: &FlowArgs,
-) -> Result<Answer, Error> {
-    set_flow(on, args, true).await
-}
-
-async fn set_flow<B: Backend>(
+/// Pauses a function, or resumes it.
+pub(super) async fn set_flow<B: Backend>(
     on: &Context<'_, B>,
     args: &FlowArgs,
     runs: bool,
@@ -66,18 +53,12 @@ async fn set_flow<B: Backend>(
     let plan = plan(on, args.function, runs);
     let changes = !is_so && !args.write.dry_run;
     if changes {
-        let note = note(on, &args.write).await?;
         let danger = if runs {
             Danger::Harmless
         } else {
             Danger::Irreversible
         };
-        confirmed(
-            on,
-            danger,
-            &args.write,
-            &format!("{plan}\nBy {}: {}", note.by(), note.why()),
-        )?;
+        agreed(on, danger, &args.write, &plan).await?;
         platform.set_flow(args.function, runs).await?;
     }
     answer(on, args, runs, is_so, changes, &plan)

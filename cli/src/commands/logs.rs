@@ -3,7 +3,7 @@
 use super::events::range;
 use crate::{
     Context,
-    answers::{LogEntry, Logs, Watch},
+    answers::{Logs, Watch},
     args::LogsArgs,
     backend::{Backend, LogLine, LogQuery},
     error::{Error, Exit},
@@ -36,17 +36,14 @@ pub(super) async fn logs<B: Backend>(
     if text.is_empty() {
         text += "No lines.\n";
     }
+    let is_missing = lines.is_empty() && args.id.is_some();
     let data = Logs {
         since,
         before,
-        lines: lines.iter().map(LogEntry::from).collect(),
+        lines,
     };
-    let exit = if lines.is_empty() && args.id.is_some() {
-        Exit::NotFound
-    } else {
-        Exit::Done
-    };
-    let answer = Answer::of(&data, text)?.ending(exit).cut(is_cut);
+    let answer = Answer::of(&data, text)?;
+    let answer = answer.ending_if(is_missing, Exit::NotFound).cut(is_cut);
     let warning = "these are the first lines: raise --limit, or begin later.";
     Ok(if is_cut {
         answer.warned("limit", warning)
@@ -137,9 +134,8 @@ const QUIET: [&str; 6] = [
     "flags",
 ];
 
-/// `09:41:03  fulfillment  fulfilled   order fulfilled: event_id=…`.
-fn sentence<B>(line: &LogLine, on: &Context<'_, B>) -> String {
-    let field = |name: &str| line.text(name).unwrap_or_default();
+/// The other fields of a line, each with its value.
+pub(super) fn details(line: &LogLine) -> Vec<String> {
     let mut parts = Vec::new();
     for (name, value) in line.fields.as_object().into_iter().flatten() {
         let is_empty = value.is_null() || *value == Value::Bool(false);
@@ -151,6 +147,13 @@ fn sentence<B>(line: &LogLine, on: &Context<'_, B>) -> String {
             .map_or_else(|| value.to_string(), str::to_owned);
         parts.push(format!("{name}={value}"));
     }
+    parts
+}
+
+/// `09:41:03  fulfillment  fulfilled   order fulfilled: event_id=…`.
+fn sentence<B>(line: &LogLine, on: &Context<'_, B>) -> String {
+    let field = |name: &str| line.text(name).unwrap_or_default();
+    let parts = details(line);
     let zone = &on.stack.zone;
     let head = format!(
         "{}  {:15}{:13}",

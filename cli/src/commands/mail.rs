@@ -9,18 +9,19 @@ use crate::{
     error::{Error, Exit},
     order::timeline,
     output::Answer,
-    table::{Column, table},
+    table::{Column, with_reasons},
     time, why,
 };
 use domain::{
     access::contact::Contact,
+    ports::{Entitlements as _, Orders as _, Receipts as _},
     receipt::{Receipt, ReceiptState, ReceiptStatus},
     sale::{order::Order, statement::Customer},
     values::ids::ReceiptId,
 };
 use mail::{Merchant, Settings, Templates, compose};
 use operator::list::{self, ReceiptRow};
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 pub(super) async fn run<B: Backend>(
     on: &Context<'_, B>,
@@ -30,26 +31,10 @@ pub(super) async fn run<B: Backend>(
         MailCommand::List { status, limit } => list(on, status.as_deref(), *limit).await,
         MailCommand::Show { id } => show(on, id).await,
         MailCommand::Preview { id, html } => preview(on, id, *html).await,
-        MailCommand::Resend { id, version, write } => {
-            mail_write::resend(on, id, *version, write).await
-        }
-        MailCommand::Close { id, version, write } => {
-            mail_write::close(on, id, *version, write).await
-        }
+        MailCommand::Resend(args) => mail_write::resend(on, args).await,
+        MailCommand::Close(args) => mail_write::close(on, args).await,
         MailCommand::CorrectAddress { order, write } => mail_write::correct(on, order, write).await,
-        MailCommand::ClearAddress {
-            order,
-            ses,
-            customer_asked,
-            write,
-        } => {
-            let clear = mail_write::Clear {
-                order: order.as_deref(),
-                ses: *ses,
-                customer_asked: *customer_asked,
-            };
-            mail_write::clear(on, &clear, write).await
-        }
+        MailCommand::ClearAddress(args) => mail_write::clear(on, args).await,
     }
 }
 
@@ -64,8 +49,6 @@ pub(super) async fn stored<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
             .cured_by("The order lists its mails: till order ID")
     })
 }
-
-use domain::ports::Receipts as _;
 
 /// The statuses that a list may show, in the order of urgency.
 const LISTED: [ReceiptStatus; 4] = [
@@ -99,7 +82,7 @@ async fn list<B: Backend>(
 }
 
 /// Mails as lines.
-pub(super) fn list_text(rows: &[ReceiptRow], now: jiff::Timestamp, width: usize) -> String {
+pub(super) fn list_text<'a>(rows: &'a [ReceiptRow], now: jiff::Timestamp, width: usize) -> String {
     if rows.is_empty() {
         return "No such mails.\n".to_owned();
     }
@@ -109,24 +92,16 @@ pub(super) fn list_text(rows: &[ReceiptRow], now: jiff::Timestamp, width: usize)
         ("status", Column::Whole),
         ("tries", Column::Number),
     ];
-    let cells = |row: &ReceiptRow| {
-        vec![
+    let line = |row: &'a ReceiptRow| {
+        let cells = vec![
             time::age(row.created_at, now),
             row.receipt_id.to_string(),
             row.status.to_string(),
             row.attempts.to_string(),
-        ]
+        ];
+        (cells, row.reason.as_deref())
     };
-    let whole = table(&head, &rows.iter().map(cells).collect::<Vec<_>>(), width);
-    let mut lines = whole.lines();
-    let mut out = format!("{}\n", lines.next().unwrap_or_default());
-    for (line, row) in lines.zip(rows) {
-        out += &format!("{line}\n");
-        if let Some(reason) = &row.reason {
-            out += &(crate::style::wrapped(&format!("       {reason}"), width, 7) + "\n");
-        }
-    }
-    out
+    with_reasons(&head, rows.iter().map(line).collect(), width)
 }
 
 async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error> {
@@ -169,13 +144,11 @@ async fn show<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Answer, Error
 }
 
 fn message_ids(receipt: &Receipt) -> Vec<String> {
-    let mut ids: Vec<String> = receipt.mails.keys().map(ToString::to_string).collect();
+    let mut ids: BTreeSet<String> = receipt.mails.keys().map(ToString::to_string).collect();
     if let ReceiptState::Sent { message_id, .. } = &receipt.state {
-        ids.push(message_id.to_string());
+        ids.insert(message_id.to_string());
     }
-    ids.sort();
-    ids.dedup();
-    ids
+    ids.into_iter().collect()
 }
 
 /// The mail as it would be sent now, by the built-in templates. Name and address are masked unless revealed.
@@ -217,7 +190,6 @@ async fn recipient<B: Backend>(
     on: &Context<'_, B>,
     receipt: &Receipt,
 ) -> Result<(Order, Option<Contact>), Error> {
-    use domain::ports::{Entitlements as _, Orders as _};
     let store = on.backend.store();
     let order = store.order(&receipt.order_id).await?;
     let order = order.ok_or_else(|| Error::not_found(format!("no order {}", receipt.order_id)))?;

@@ -2,12 +2,12 @@
 
 use super::{
     mail::stored,
-    write::{confirmed, note},
+    write::{confirmed, note, signed},
 };
 use crate::{
     Context,
     answers::{MailClearAddress, MailClose, MailCorrectAddress, MailResend},
-    args::WriteArgs,
+    args::{ClearArgs, MailArgs, WriteArgs},
     backend::Backend,
     danger::Danger,
     error::{Error, Exit},
@@ -29,15 +29,11 @@ use operator::{
 };
 
 /// The version that the operator saw. Without a terminal and without a dry run it must be stated.
-fn seen<B>(
-    on: &Context<'_, B>,
-    receipt: &Receipt,
-    version: Option<u64>,
-    args: &WriteArgs,
-) -> Result<u64, Error> {
-    match version {
+fn seen<B>(on: &Context<'_, B>, receipt: &Receipt, args: &MailArgs) -> Result<u64, Error> {
+    let write = &args.write;
+    match args.version {
         Some(version) => Ok(version),
-        None if args.yes && !args.dry_run && !on.terminal.is_interactive() => Err(Error::usage(
+        None if write.yes && !write.dry_run && !on.terminal.is_interactive() => Err(Error::usage(
             "without a terminal, this needs the version that you saw",
         )
         .cured_by(format!("Add --version {}", receipt.version))),
@@ -47,25 +43,18 @@ fn seen<B>(
 
 pub(super) async fn resend<B: Backend>(
     on: &Context<'_, B>,
-    id: &str,
-    version: Option<u64>,
-    args: &WriteArgs,
+    args: &MailArgs,
 ) -> Result<Answer, Error> {
-    let receipt = stored(on, id).await?;
-    let version = seen(on, &receipt, version, args)?;
-    let note = note(on, args).await?;
+    let receipt = stored(on, &args.id).await?;
+    let version = seen(on, &receipt, args)?;
+    let note = note(on, &args.write).await?;
     let store = on.backend.store();
     let planned = resend::preview(store, &receipt.receipt_id, version, on.now).await?;
-    if args.dry_run || matches!(planned, Resent::Left(_)) {
+    if args.write.dry_run || matches!(planned, Resent::Left(_)) {
         return resent(&receipt, &planned, true);
     }
     let plan = plan(on, &receipt, &planned).await?;
-    confirmed(
-        on,
-        Danger::CustomerNotices,
-        args,
-        &format!("{plan}\nBy {}: {}", note.by(), note.why()),
-    )?;
+    confirmed(on, Danger::CustomerNotices, &args.write, &plan, &note)?;
     let done = resend::resend(store, store, &receipt.receipt_id, version, &note).await?;
     resent(&receipt, &done, false)
 }
@@ -117,45 +106,38 @@ fn resent(receipt: &Receipt, done: &Resent, dry_run: bool) -> Result<Answer, Err
     } else {
         format!("{done}\n")
     };
-    Ok(Answer::of(&data, text)?.ending(ending(is_left)))
-}
-
-fn ending(is_left: bool) -> Exit {
-    if is_left { Exit::Failed } else { Exit::Done }
+    Ok(Answer::of(&data, text)?.ending_if(is_left, Exit::Failed))
 }
 
 pub(super) async fn close<B: Backend>(
     on: &Context<'_, B>,
-    id: &str,
-    version: Option<u64>,
-    args: &WriteArgs,
+    args: &MailArgs,
 ) -> Result<Answer, Error> {
-    let receipt = stored(on, id).await?;
-    let version = seen(on, &receipt, version, args)?;
-    let note = note(on, args).await?;
+    let receipt = stored(on, &args.id).await?;
+    let version = seen(on, &receipt, args)?;
+    let note = note(on, &args.write).await?;
     let plan = format!(
-        "The {} of order {} is {}. Closing it means that no mail is sent.\nBy {}: {}",
+        "The {} of order {} is {}. Closing it means that no mail is sent.",
         mail_name(&receipt),
         receipt.order_id,
-        receipt.state.status(),
-        note.by(),
-        note.why()
+        receipt.state.status()
     );
     let mut data = MailClose {
         receipt_id: receipt.receipt_id,
-        dry_run: args.dry_run,
+        dry_run: args.write.dry_run,
         closed: false,
         text: None,
     };
-    if args.dry_run {
-        return Answer::of(&data, format!("{plan}\nNothing changed.\n"));
+    if data.dry_run {
+        let text = format!("{}\nNothing changed.\n", signed(&plan, &note));
+        return Answer::of(&data, text);
     }
-    confirmed(on, Danger::Irreversible, args, &plan)?;
+    confirmed(on, Danger::Irreversible, &args.write, &plan, &note)?;
     let store = on.backend.store();
     let done = operator::close::close(store, &data.receipt_id, version, &note).await?;
     data.closed = matches!(done, Closed::Now { .. });
     data.text = Some(done.to_string());
-    Ok(Answer::of(&data, format!("{done}\n"))?.ending(ending(!data.closed)))
+    Ok(Answer::of(&data, format!("{done}\n"))?.ending_if(!data.closed, Exit::Failed))
 }
 
 /// An address, asked for or read from stdin. The command line would keep it in the shell's history.
@@ -172,7 +154,7 @@ fn typed<B>(on: &Context<'_, B>, question: &str) -> Result<String, Error> {
 }
 
 async fn order<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<Order, Error> {
-    let found = crate::order::find::find(on.backend.store(), id).await?;
+    let found = crate::order::find::find(on.backend, id).await?;
     let [id] = found.orders.as_slice() else {
         return Err(Error::not_found(format!(
             "{} orders by {id:?}",
@@ -195,12 +177,9 @@ pub(super) async fn correct<B: Backend>(
     let old = order.customer.email.as_deref();
     let old = old.map_or_else(|| "none".to_owned(), mask::email);
     let plan = format!(
-        "Order {}: {old} becomes {}. The receipt of a live sale goes there; other mails use the address at the provider.\n\
-         By {}: {}",
+        "Order {}: {old} becomes {}. The receipt of a live sale goes there; other mails use the address at the provider.",
         order.order_id,
-        mask::email(&email),
-        note.by(),
-        note.why()
+        mask::email(&email)
     );
     let mut data = MailCorrectAddress {
         order_id: order.order_id,
@@ -209,9 +188,10 @@ pub(super) async fn correct<B: Backend>(
         text: None,
     };
     if args.dry_run {
-        return Answer::of(&data, format!("{plan}\nNothing changed.\n"));
+        let text = format!("{}\nNothing changed.\n", signed(&plan, &note));
+        return Answer::of(&data, text);
     }
-    confirmed(on, Danger::CustomerNotices, args, &plan)?;
+    confirmed(on, Danger::CustomerNotices, args, &plan, &note)?;
     let store = on.backend.store();
     let done =
         operator::address::correct(store, &data.order_id, order.version, &email, &note).await?;
@@ -221,22 +201,14 @@ pub(super) async fn correct<B: Backend>(
     for id in order.delivery_failures.keys() {
         text += &format!("Now send it again:  till mail resend {id}\n");
     }
-    Ok(Answer::of(&data, text)?.ending(ending(!data.corrected)))
-}
-
-/// The address to clear.
-pub(super) struct Clear<'a> {
-    pub(super) order: Option<&'a str>,
-    pub(super) ses: bool,
-    pub(super) customer_asked: bool,
+    Ok(Answer::of(&data, text)?.ending_if(!data.corrected, Exit::Failed))
 }
 
 pub(super) async fn clear<B: Backend>(
     on: &Context<'_, B>,
-    what: &Clear<'_>,
-    args: &WriteArgs,
+    args: &ClearArgs,
 ) -> Result<Answer, Error> {
-    let email = match what.order {
+    let email = match &args.order {
         Some(id) => order(on, id)
             .await?
             .customer
@@ -244,27 +216,25 @@ pub(super) async fn clear<B: Backend>(
             .ok_or_else(|| Error::not_found("the order has no address"))?,
         None => typed(on, "Address:")?,
     };
-    let note = note(on, args).await?;
+    let note = note(on, &args.write).await?;
     let store = on.backend.store();
     let clear =
-        |dry_run| operator::address::clear(store, &email, what.customer_asked, dry_run, on.now);
+        |dry_run| operator::address::clear(store, &email, args.customer_asked, dry_run, on.now);
     let planned = clear(true).await?;
     if planned == Cleared::Complained
-        || (planned == Cleared::NotSuppressed && !what.ses)
-        || args.dry_run
+        || (planned == Cleared::NotSuppressed && !args.ses)
+        || args.write.dry_run
     {
-        return cleared(&email, planned, None, args.dry_run);
+        return cleared(&email, planned, None, args.write.dry_run);
     }
     let plan = format!(
-        "{} gets mail again{}.\nBy {}: {}",
+        "{} gets mail again{}.",
         mask::email(&email),
-        if what.ses { ", also by SES" } else { "" },
-        note.by(),
-        note.why()
+        if args.ses { ", also by SES" } else { "" }
     );
-    confirmed(on, Danger::CustomerNotices, args, &plan)?;
+    confirmed(on, Danger::CustomerNotices, &args.write, &plan, &note)?;
     let done = clear(false).await?;
-    let at_ses = if what.ses {
+    let at_ses = if args.ses {
         Some(on.backend.platform().unsuppress(&email).await?)
     } else {
         None
@@ -297,5 +267,5 @@ fn cleared(
         ""
     };
     let text = format!("{}: {dry}{done}\n{ses}", mask::email(email));
-    Ok(Answer::of(&data, text)?.ending(ending(is_left)))
+    Ok(Answer::of(&data, text)?.ending_if(is_left, Exit::Failed))
 }

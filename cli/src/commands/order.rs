@@ -23,6 +23,7 @@ use domain::{
 };
 use jiff::ToSpan;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// The most log lines for one order.
 const MOST_LINES: usize = 200;
@@ -40,7 +41,7 @@ pub(super) async fn order<B: Backend>(
                 .cured_by("till order --email asks for it"),
         );
     }
-    let found = find(on.backend.store(), id.trim()).await?;
+    let found = find(on.backend, id.trim()).await?;
     match found.orders.as_slice() {
         [] => missing(on, id).await,
         [id] => one(on, id, args).await,
@@ -53,11 +54,10 @@ async fn one<B: Backend>(
     id: &OrderId,
     args: &OrderArgs,
 ) -> Result<Answer, Error> {
-    let store = on.backend.store();
-    let rows = gather(store, id).await?;
+    let rows = gather(on.backend, id).await?;
     let rows =
         rows.ok_or_else(|| Error::not_found(format!("order {id} is linked and not stored")))?;
-    let open = open_events(store, &marks(&rows.order)).await?;
+    let open = open_events(on.backend.store(), &marks(&rows.order)).await?;
     let log = if args.logs {
         log_lines(on, &rows).await
     } else {
@@ -117,15 +117,10 @@ async fn log_lines<B: Backend>(on: &Context<'_, B>, rows: &Rows) -> Result<Vec<L
     let platform = on.backend.platform();
     let mut lines = platform.log_lines(&query).await?;
     // Deliveries name their event only, so the events that were decided lead to them.
-    let mut events: Vec<String> = lines
-        .iter()
-        .filter_map(|line| line.text("event_id").map(str::to_owned))
-        .collect();
-    events.sort();
-    events.dedup();
+    let events = lines.iter().filter_map(|line| line.text("event_id"));
+    let events: BTreeSet<String> = events.map(str::to_owned).collect();
     for event in events.iter().take(10) {
         let query = LogQuery {
-            gateway: false,
             pattern: format!("\"{event}\""),
             ..query.clone()
         };
@@ -152,22 +147,19 @@ fn several(found: &Found) -> Result<Answer, Error> {
 /// Finds the orders of an address: the provider knows the customer, and our index the customer's orders. The address is
 /// typed at a prompt or comes by stdin, and nothing keeps it.
 async fn by_email<B: Backend>(on: &Context<'_, B>, args: &OrderArgs) -> Result<Answer, Error> {
-    let email = on.terminal.ask_hidden("Customer's address (hidden):");
-    let email = email.unwrap_or_else(|| on.terminal.input());
-    let email = email.trim();
+    let email = on.terminal.typed("Customer's address (hidden):");
     if !email.contains('@') {
         return Err(Error::usage("this is not an e-mail address"));
     }
     let mut orders = Vec::new();
     for provider in on.stack.providers() {
-        for id in customers(on, provider, email).await? {
-            orders.extend(of_customer(on.backend.store(), &id, |_| true).await?);
+        for id in customers(on, provider, &email).await? {
+            orders.extend(of_customer(on.backend, &id, |_| true).await?);
         }
     }
     let found = Found {
         orders,
         via: "address",
-        event: None,
     };
     match found.orders.as_slice() {
         [] => {
@@ -190,12 +182,8 @@ async fn customers<B: Backend>(
     provider: &'static str,
     email: &str,
 ) -> Result<Vec<CustomerId>, Error> {
-    let request = ApiRequest {
-        provider,
-        method: "GET",
-        path: format!("/v1/customers?email={}", encoded(email)),
-        body: None,
-    };
+    let path = format!("/v1/customers?email={}", encoded(email));
+    let request = ApiRequest::new(provider, "GET", path, None);
     let answer = on.backend.platform().call_provider(request).await?;
     if answer.status != 200 {
         return Err(Error::new(

@@ -13,7 +13,6 @@ use crate::{
     time,
 };
 use domain::sale::order::Order;
-use jiff::Timestamp;
 use operator::list::{self, PlacedOrders, PlacedSearch};
 
 pub(super) async fn orders<B: Backend>(
@@ -65,10 +64,7 @@ fn is_wanted(order: &Order, args: &OrdersArgs) -> bool {
 }
 
 fn line(order: &Order) -> OrderLine {
-    let amount = |minor| Amount {
-        minor,
-        currency: order.currency,
-    };
+    let amount = |minor| Amount::new(minor, order.currency);
     OrderLine {
         order_id: order.order_id.to_string(),
         reference: order.client_reference_id.clone(),
@@ -83,13 +79,10 @@ fn line(order: &Order) -> OrderLine {
 
 fn text<B>(on: &Context<'_, B>, found: &PlacedOrders) -> String {
     let cells = |order: &Order| {
-        let at: Timestamp = order.placed_at;
+        let number = order.client_reference_id.as_deref();
         vec![
-            time::full(at, &on.stack.zone),
-            order
-                .client_reference_id
-                .clone()
-                .unwrap_or_else(|| "–".to_owned()),
+            time::full(order.placed_at, &on.stack.zone),
+            number.unwrap_or("–").to_owned(),
             order.money(order.totals.total).to_string(),
             order.state().to_string(),
             order.order_id.to_string(),

@@ -28,7 +28,7 @@ const FEW: u64 = 10;
 
 /// A report of SES about a mail, moved unchanged.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(try_from = "Value", into = "Value")]
+#[serde(try_from = "Value")]
 struct Report(Value);
 
 impl TryFrom<Value> for Report {
@@ -41,18 +41,6 @@ impl TryFrom<Value> for Report {
         } else {
             Err("no report of SES")
         }
-    }
-}
-
-impl From<Report> for Value {
-    fn from(report: Report) -> Self {
-        report.0
-    }
-}
-
-impl Clone for Report {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
     }
 }
 
@@ -100,12 +88,8 @@ pub(super) async fn redrive<B: Backend>(
     } else {
         Danger::Harmless
     };
-    let plan = format!(
-        "{planned}\nEach message gets five more tries. Fix its cause first.\nBy {}: {}",
-        note.by(),
-        note.why()
-    );
-    confirmed(on, danger, &args.write, &plan)?;
+    let plan = format!("{planned}\nEach message gets five more tries. Fix its cause first.");
+    confirmed(on, danger, &args.write, &plan, &note)?;
     bounds.dry_run = false;
     let done = run(on, args, &bounds).await;
     answer(on, args, &done)
@@ -135,17 +119,9 @@ async fn run<B: Backend>(on: &Context<'_, B>, args: &RedriveArgs, bounds: &Bound
     done
 }
 
-fn queue_name(hop: Hop) -> &'static str {
-    match hop {
-        Hop::Fulfillment => "fulfillment",
-        Hop::Receipts => "receipts",
-        Hop::Feedback => "feedback",
-    }
-}
-
 /// The command that runs the redrive, or continues it.
 fn command<B>(on: &Context<'_, B>, args: &RedriveArgs) -> String {
-    let mut command = format!("till redrive {}", queue_name(args.queue));
+    let mut command = format!("till redrive {}", args.queue.name());
     for id in &args.only {
         let _ = write!(command, " --only {}", word(id));
     }
@@ -157,7 +133,7 @@ fn command<B>(on: &Context<'_, B>, args: &RedriveArgs) -> String {
 }
 
 fn answer<B>(on: &Context<'_, B>, args: &RedriveArgs, done: &Redriven) -> Result<Answer, Error> {
-    let name = queue_name(args.queue);
+    let name = args.queue.name();
     let rest = done
         .depth
         .is_some_and(|depth| depth > (done.not_ours + done.others) as u64);

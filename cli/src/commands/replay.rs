@@ -45,8 +45,17 @@ pub(super) async fn replay<B: Backend>(
     };
     let note = note(on, &args.write).await?;
     if !args.write.dry_run {
-        let plan = plan(on, &search, &bounds, &note).await;
-        confirmed(on, Danger::Bulk, &args.write, &plan)?;
+        // The plan is the same run, up to the write.
+        let dry = Bounds {
+            dry_run: true,
+            ..bounds.clone()
+        };
+        let planned = run(on, &search, &dry, args, &note).await;
+        let plan = format!(
+            "{}\nReplay is idempotent: it repeats no order, stock movement or mail.",
+            summary(on, &search, &planned)
+        );
+        confirmed(on, Danger::Bulk, &args.write, &plan, &note)?;
     }
     let done = run(on, &search, &bounds, args, &note).await;
     answer(on, &search, args, &done)
@@ -62,42 +71,18 @@ async fn run<B: Backend>(
     let store = on.backend.store();
     let mut pace = Pace::per_second(args.pace);
     let mut is_over = |so_far: &Replayed| {
-        on.terminal
-            .progress(Some(&format!("{} events", so_far.replayed())));
+        let progress = if bounds.dry_run {
+            let seen: usize = so_far.counts.values().sum();
+            format!("{seen} events looked at")
+        } else {
+            format!("{} events", so_far.replayed())
+        };
+        on.terminal.progress(Some(&progress));
         on.terminal.is_interrupted()
     };
     let done = replay_until(store, store, search, bounds, &mut pace, note, &mut is_over).await;
     on.terminal.progress(None);
     done
-}
-
-/// The plan: the same run, up to the write.
-async fn plan<B: Backend>(
-    on: &Context<'_, B>,
-    search: &Search,
-    bounds: &Bounds,
-    note: &Note,
-) -> String {
-    let dry = Bounds {
-        dry_run: true,
-        ..bounds.clone()
-    };
-    let store = on.backend.store();
-    let mut pace = Pace::per_second(std::num::NonZeroU32::MAX);
-    let mut is_over = |so_far: &Replayed| {
-        let seen: usize = so_far.counts.values().sum();
-        on.terminal
-            .progress(Some(&format!("{seen} events looked at")));
-        on.terminal.is_interrupted()
-    };
-    let planned = replay_until(store, store, search, &dry, &mut pace, note, &mut is_over).await;
-    on.terminal.progress(None);
-    format!(
-        "{}\nReplay is idempotent: it repeats no order, stock movement or mail.\nBy {}: {}",
-        summary(on, search, &planned),
-        note.by(),
-        note.why()
-    )
 }
 
 fn summary<B>(on: &Context<'_, B>, search: &Search, done: &Replayed) -> String {

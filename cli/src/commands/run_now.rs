@@ -1,54 +1,40 @@
 //! `till reconcile` and `sweep`: run a function now.
 
-use super::write::{confirmed, note};
+use super::{
+    logs::details,
+    status::lines_of,
+    write::{confirmed, note, signed},
+};
 use crate::{
     Context,
     answers::{Reconcile, Run, Sweep},
     args::WriteArgs,
-    backend::{Backend, Function, LogLine, LogQuery},
+    backend::{Backend, Function, LogLine},
     danger::Danger,
     error::Error,
     output::Answer,
 };
 use jiff::ToSpan;
 use serde_json::Value;
-use std::fmt::Write as _;
-
-pub(super) async fn reconcile<B: Backend>(
-    on: &Context<'_, B>,
-    args: &WriteArgs,
-) -> Result<Answer, Error> {
-    run(on, Function::Reconcile, "reconciled", args).await
-}
-
-pub(super) async fn sweep<B: Backend>(
-    on: &Context<'_, B>,
-    args: &WriteArgs,
-) -> Result<Answer, Error> {
-    run(on, Function::Sweep, "swept", args).await
-}
 
 /// How long the log may take to show the line of a run.
 const LOG_TAKES_SECONDS: u64 = 15;
 
-async fn run<B: Backend>(
+/// Runs sweep or reconcile.
+pub(super) async fn run<B: Backend>(
     on: &Context<'_, B>,
     function: Function,
-    outcome: &str,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
     let note = note(on, args).await?;
-    let plan = format!(
-        "Runs {} now. It repeats no order, stock movement or mail.\nBy {}: {}",
-        function.name(),
-        note.by(),
-        note.why()
-    );
+    let name = function.name();
+    let plan = format!("Runs {name} now. It repeats no order, stock movement or mail.");
     if args.dry_run {
-        return answer(function, true, None, format!("{plan}\nNothing changed.\n"));
+        let text = format!("{}\nNothing changed.\n", signed(&plan, &note));
+        return answer(function, true, None, text);
     }
-    confirmed(on, Danger::Harmless, args, &plan)?;
-    let line = invoked(on, function, outcome).await?;
+    confirmed(on, Danger::Harmless, args, &plan, &note)?;
+    let line = invoked(on, function).await?;
     let text = said(function, line.as_ref());
     answer(function, false, line.map(|line| line.fields), text)
 }
@@ -58,35 +44,28 @@ pub(crate) async fn run_function<B: Backend>(
     on: &Context<'_, B>,
     function: Function,
 ) -> Result<String, Error> {
-    let outcome = if function == Function::Sweep {
-        "swept"
-    } else {
-        "reconciled"
-    };
-    let line = invoked(on, function, outcome).await?;
+    let line = invoked(on, function).await?;
     Ok(said(function, line.as_ref()).trim_end().to_owned())
 }
 
 async fn invoked<B: Backend>(
     on: &Context<'_, B>,
     function: Function,
-    outcome: &str,
 ) -> Result<Option<LogLine>, Error> {
     on.terminal
         .progress(Some(&format!("{} runs", function.name())));
     let invoked = on.backend.platform().invoke(function).await;
     on.terminal.progress(None);
     invoked?;
-    line_of_run(on, function, outcome).await
+    line_of_run(on, function).await
 }
 
 fn said(function: Function, line: Option<&LogLine>) -> String {
+    let name = function.name();
     match line {
-        Some(line) => format!("{} has run: {}\n", function.name(), fields(line)),
+        Some(line) => format!("{name} has run: {}\n", details(line).join(" ")),
         None => format!(
-            "{} has run. The log does not show its line yet: till logs --function {}\n",
-            function.name(),
-            function.name()
+            "{name} has run. The log does not show its line yet: till logs --function {name}\n"
         ),
     }
 }
@@ -109,52 +88,22 @@ fn answer(
     }
 }
 
+/// The line that a run of sweep or reconcile leaves in the log, if it comes in time.
 async fn line_of_run<B: Backend>(
     on: &Context<'_, B>,
     function: Function,
-    outcome: &str,
 ) -> Result<Option<LogLine>, Error> {
-    let platform = on.backend.platform();
+    let outcome = match function {
+        Function::Sweep => "swept",
+        _ => "reconciled",
+    };
+    let time = on.now - 2.seconds()..on.now + 15.minutes();
     for _ in 0..LOG_TAKES_SECONDS / 3 {
-        let query = LogQuery {
-            gateway: false,
-            pattern: format!(
-                "{{ ($.function = \"{}\") && ($.outcome = \"{outcome}\") }}",
-                function.name()
-            ),
-            since: on.now - 2.seconds(),
-            before: on.now + 15.minutes(),
-            most: 100,
-        };
-        let lines = platform.log_lines(&query).await?;
-        let is_it = |line: &LogLine| {
-            line.text("function") == Some(function.name()) && line.text("outcome") == Some(outcome)
-        };
-        if let Some(line) = lines.into_iter().rfind(is_it) {
+        let mut lines = lines_of(on, Some(function.name()), &[outcome], &time).await?;
+        if let Some(line) = lines.pop() {
             return Ok(Some(line));
         }
-        platform.wait(3).await?;
+        on.backend.platform().wait(3).await?;
     }
     Ok(None)
-}
-
-/// The numbers of a line, without those that say nothing.
-fn fields(line: &LogLine) -> String {
-    let mut text = String::new();
-    for (name, value) in line.fields.as_object().into_iter().flatten() {
-        let is_quiet = [
-            "function",
-            "outcome",
-            "message",
-            "level",
-            "timestamp",
-            "duration_ms",
-        ]
-        .contains(&&**name);
-        if is_quiet || value.is_null() || *value == Value::Bool(false) {
-            continue;
-        }
-        let _ = write!(text, "{name}={value} ");
-    }
-    text.trim_end().to_owned()
 }

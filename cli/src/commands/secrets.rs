@@ -7,7 +7,7 @@ pub(crate) use rules::{api_key, check_key, name, print, webhook_secrets};
 
 use super::{
     status::{DELIVERED, last_of},
-    write::{confirmed, note},
+    write::agreed,
 };
 use crate::{
     Context,
@@ -45,16 +45,17 @@ pub(super) async fn run<B: Backend>(
         }
         SecretsCommand::Rotate {
             provider,
-            finish: false,
-            write,
-            ..
-        } => rotate(on, served(on, provider)?, write).await,
-        SecretsCommand::Rotate {
-            provider,
+            finish: ends,
             anyway,
             write,
-            ..
-        } => finish(on, served(on, provider)?, *anyway, write).await,
+        } => {
+            let provider = served(on, provider)?;
+            if *ends {
+                finish(on, provider, *anyway, write).await
+            } else {
+                rotate(on, provider, write).await
+            }
+        }
     }
 }
 
@@ -73,11 +74,7 @@ fn typed<B>(on: &Context<'_, B>, kind: SecretKind) -> Result<String, Error> {
         SecretKind::ApiKey => "API key (hidden):",
         SecretKind::Webhook => "Signing secret (hidden):",
     };
-    let value = on
-        .terminal
-        .ask_hidden(question)
-        .unwrap_or_else(|| on.terminal.input());
-    cleaned(&value)
+    cleaned(on.terminal.typed(question))
 }
 
 async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
@@ -113,12 +110,11 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
             });
         }
     }
-    let mut exit = Exit::Done;
     if missing {
         text += "Set what is missing:  till setup\n";
-        exit = Exit::Attention;
     }
-    Ok(Answer::of(&Secrets { secrets: list }, text)?.ending(exit))
+    let answer = Answer::of(&Secrets { secrets: list }, text)?;
+    Ok(answer.ending_if(missing, Exit::Attention))
 }
 
 /// The fingerprints of the values in a document.
@@ -154,9 +150,7 @@ async fn put_webhooks<B: Backend>(
     verb: &str,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    for value in values {
-        check_webhook(provider, value)?;
-    }
+    let document = webhook_document(provider, values)?;
     let name = name(provider, SecretKind::Webhook);
     let before = on.backend.platform().secret(name).await?;
     let prints = |values: &[String]| {
@@ -169,14 +163,13 @@ async fn put_webhooks<B: Backend>(
     };
     let old = before.as_ref().map(webhook_secrets).unwrap_or_default();
     let plan = format!("{name}: {} {verb} {}.", prints(values), prints(&old));
-    let document = json!({"webhook_secrets": values}).to_string();
     write(on, name, before.as_ref(), &document, &plan, args).await
 }
 
 /// The webhook secrets of a provider, the newest last.
 pub(super) async fn webhooks<B: Backend>(
     on: &Context<'_, B>,
-    provider: &'static str,
+    provider: &str,
 ) -> Result<Vec<String>, Error> {
     let name = name(provider, SecretKind::Webhook);
     let document = on.backend.platform().secret(name).await?;
@@ -255,13 +248,8 @@ async fn write<B: Backend>(
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
     if !args.dry_run {
-        let note = note(on, args).await?;
-        let shown = format!(
-            "{plan}\nThe former value stays as AWSPREVIOUS.\nBy {}: {}",
-            note.by(),
-            note.why()
-        );
-        confirmed(on, Danger::Irreversible, args, &shown)?;
+        let shown = format!("{plan}\nThe former value stays as AWSPREVIOUS.");
+        agreed(on, Danger::Irreversible, args, &shown).await?;
         replace(on, name, before, document).await?;
     }
     let end = if args.dry_run {
@@ -306,19 +294,22 @@ async fn replace<B: Backend>(
     Ok(())
 }
 
+/// The document with webhook secrets, each checked.
+fn webhook_document(provider: &str, values: &[String]) -> Result<String, Error> {
+    for value in values {
+        check_webhook(provider, value)?;
+    }
+    Ok(json!({"webhook_secrets": values}).to_string())
+}
+
 /// Stores webhook secrets, as a part of a plan that is confirmed.
 pub(crate) async fn put_confirmed<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     values: &[String],
 ) -> Result<(), Error> {
-    for value in values {
-        check_webhook(provider, value)?;
-    }
-    let name = name(provider, SecretKind::Webhook);
-    let before = on.backend.platform().secret(name).await?;
-    let document = json!({"webhook_secrets": values}).to_string();
-    replace(on, name, before.as_ref(), &document).await
+    let document = webhook_document(provider, values)?;
+    put(on, name(provider, SecretKind::Webhook), &document).await
 }
 
 /// Stores a checked API key, as a part of a plan that is confirmed.
@@ -327,13 +318,15 @@ pub(crate) async fn put_key_confirmed<B: Backend>(
     provider: &'static str,
     value: &str,
 ) -> Result<(), Error> {
-    let name = name(provider, SecretKind::ApiKey);
+    let document = json!({"api_key": value}).to_string();
+    put(on, name(provider, SecretKind::ApiKey), &document).await
+}
+
+async fn put<B: Backend>(
+    on: &Context<'_, B>,
+    name: &'static str,
+    document: &str,
+) -> Result<(), Error> {
     let before = on.backend.platform().secret(name).await?;
-    replace(
-        on,
-        name,
-        before.as_ref(),
-        &json!({"api_key": value}).to_string(),
-    )
-    .await
+    replace(on, name, before.as_ref(), document).await
 }

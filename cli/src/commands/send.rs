@@ -29,7 +29,7 @@ pub(super) async fn send<B: Backend>(
         .ok_or_else(|| Error::not_found("the stack has no webhook URL"))?
         .to_owned();
     let secret = &secret(on, provider).await?;
-    let mut results = Vec::new();
+    let mut sent = Vec::new();
     for (kind, event) in &chosen(on, provider, args)? {
         if on.terminal.is_interrupted() {
             break;
@@ -38,9 +38,14 @@ pub(super) async fn send<B: Backend>(
         let headers = sign::headers(provider, event, &body, Some(secret), on.now)?;
         let platform = on.backend.platform();
         let status = platform.post(&url, &headers, body.as_bytes()).await?;
-        results.push((*kind, event_id(event), status));
+        let id = event.get(samples::id_member(provider));
+        sent.push(SentEvent {
+            event_type: (*kind).clone(),
+            event_id: id.and_then(Value::as_str).unwrap_or_default().to_owned(),
+            status,
+        });
     }
-    answer(&url, &results)
+    answer(&EventSend { url, sent })
 }
 
 /// The samples to send in their order, each with its type.
@@ -56,8 +61,9 @@ fn chosen<'a, B>(
     for kind in &args.types {
         for time in 0..args.times {
             let number = events.len() + time;
-            let fresh = || fresh_id(provider, on.now.as_nanosecond(), number);
-            let fresh = args.fresh.then(fresh);
+            // No other event has it.
+            let end = format!("{:X}{number}", on.now.as_nanosecond());
+            let fresh = args.fresh.then(|| samples::own_id(provider, &end));
             let changes = Changes {
                 set: &args.set,
                 at,
@@ -85,19 +91,6 @@ pub(super) async fn secret<B: Backend>(
         .ok_or_else(|| Error::not_found("the stack has no webhook secret").cured_by("till setup"))
 }
 
-fn event_id(event: &Value) -> String {
-    let id = event
-        .get("event_id")
-        .or_else(|| event.get("webhook_event_id"));
-    id.and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// An id that no other event has.
-fn fresh_id(provider: &str, nanosecond: i128, number: usize) -> String {
-    let prefix = if provider == "flint" { "whev" } else { "fevt" };
-    format!("{prefix}_till{nanosecond:X}{number}")
-}
-
 fn shuffle<T>(items: &mut Vec<T>, seed: u64) {
     // A hash of seed and place is as random as a test needs.
     let mut places: Vec<(String, usize)> = (0..items.len())
@@ -112,31 +105,16 @@ fn shuffle<T>(items: &mut Vec<T>, seed: u64) {
     );
 }
 
-fn answer(url: &str, results: &[(&String, String, u16)]) -> Result<Answer, Error> {
-    let mut text = format!("Sent to {url}\n");
-    let mut refused = 0;
-    for (kind, id, status) in results {
-        refused += usize::from(*status != 200);
-        let _ = writeln!(text, "  {status}  {id}  {kind}");
+fn answer(data: &EventSend) -> Result<Answer, Error> {
+    let mut text = format!("Sent to {}\n", data.url);
+    for of in &data.sent {
+        let _ = writeln!(text, "  {}  {}  {}", of.status, of.event_id, of.event_type);
     }
-    let sent = results.iter().map(|(kind, id, status)| SentEvent {
-        event_type: (*kind).clone(),
-        event_id: id.clone(),
-        status: *status,
-    });
-    let data = EventSend {
-        url: url.to_owned(),
-        sent: sent.collect(),
-    };
-    if refused > 0 {
+    let is_refused = data.sent.iter().any(|of| of.status != 200);
+    if is_refused {
         text += "A 4xx was refused, a 5xx is worth another try: till logs --function intake\n";
-    } else if let Some((_, id, _)) = results.first() {
-        let _ = writeln!(text, "To follow one:  till why {id}");
+    } else if let Some(first) = data.sent.first() {
+        let _ = writeln!(text, "To follow one:  till why {}", first.event_id);
     }
-    let exit = if refused > 0 {
-        Exit::Failed
-    } else {
-        Exit::Done
-    };
-    Ok(Answer::of(&data, text)?.ending(exit))
+    Ok(Answer::of(data, text)?.ending_if(is_refused, Exit::Failed))
 }

@@ -5,7 +5,7 @@ use super::{secrets, webhook_test, webhooks};
 use crate::{
     Context,
     answers::{Setup, SetupStep},
-    args::{SecretKind, SetupArgs, WriteArgs},
+    args::{SecretKind, WriteArgs},
     backend::Backend,
     danger::{self, Danger},
     doctor::{self, Line, Status},
@@ -30,29 +30,29 @@ fn step(
 
 pub(super) async fn setup<B: Backend>(
     on: &Context<'_, B>,
-    args: &SetupArgs,
+    write: &WriteArgs,
 ) -> Result<Answer, Error> {
-    if !args.write.dry_run {
+    if !write.dry_run {
         let plan = format!(
             "Sets {} up: checks and stores keys, registers webhooks, sends one signed event without effect. It charges nothing \
              and mails no customer.",
             on.stack.name
         );
         let plan = wrapped(&plan, on.terminal.width(), 0);
-        danger::confirm(on, Danger::Irreversible, args.write.yes, &plan)?;
+        danger::confirm(on, Danger::Irreversible, write.yes, &plan)?;
     }
     let mut steps = vec![checked(on, "Stack", &["stack".to_owned()]).await?];
     for provider in on.stack.providers() {
-        steps.push(api_key(on, provider, &args.write).await?);
-        steps.push(webhook(on, provider, &args.write).await?);
+        steps.push(api_key(on, provider, write).await?);
+        steps.push(webhook(on, provider, write).await?);
     }
-    steps.push(sender(on, &args.write).await?);
+    steps.push(sender(on, write).await?);
     for provider in on.stack.providers() {
         let name = format!("Delivery ({provider})");
         let is_ready = steps
             .iter()
             .all(|step| step.done || !step.name.contains(provider));
-        steps.push(if args.write.dry_run || !is_ready {
+        steps.push(if write.dry_run || !is_ready {
             step(
                 name,
                 false,
@@ -63,7 +63,7 @@ pub(super) async fn setup<B: Backend>(
             delivery(on, provider, name).await?
         });
     }
-    if !args.write.dry_run {
+    if !write.dry_run {
         steps.push(checked(on, "Check", &[]).await?);
     }
     answer(on, &steps)
@@ -103,15 +103,11 @@ async fn api_key<B: Backend>(
     let secret = secrets::name(provider, SecretKind::ApiKey);
     let document = on.backend.platform().secret(secret).await?;
     let known = document.as_ref().and_then(secrets::api_key);
+    let stored = |key: &str| format!("stored: {}", secrets::print(key));
     if let Some(key) = &known
         && secrets::check_key(provider, key, on.stack.mode).is_ok()
     {
-        return Ok(step(
-            name,
-            true,
-            format!("stored: {}", secrets::print(key)),
-            "",
-        ));
+        return Ok(step(name, true, stored(key), ""));
     }
     let put = format!("till secrets put api-key --provider {provider}");
     let asked = format!(
@@ -125,12 +121,7 @@ async fn api_key<B: Backend>(
         return Ok(step(name, false, error.what, put));
     }
     secrets::put_key_confirmed(on, provider, &key).await?;
-    Ok(step(
-        name,
-        true,
-        format!("stored: {}", secrets::print(&key)),
-        "",
-    ))
+    Ok(step(name, true, stored(&key), ""))
 }
 
 /// How often SES is asked whether the link was pressed, and the seconds in between.
@@ -149,12 +140,7 @@ async fn sender<B: Backend>(on: &Context<'_, B>, write: &WriteArgs) -> Result<Se
     };
     let question =
         format!("SES has not verified {address}.\nSend it a mail with a link now? [y/N]");
-    let answer = if write.dry_run {
-        None
-    } else {
-        on.terminal.ask(&question)
-    };
-    if !answer.is_some_and(|answer| answer.eq_ignore_ascii_case("y")) {
+    if write.dry_run || !on.terminal.agrees(&question) {
         return Ok(found);
     }
     on.backend.platform().verify(address).await?;
@@ -230,12 +216,8 @@ async fn delivery<B: Backend>(
     name: String,
 ) -> Result<SetupStep, Error> {
     let tested = webhook_test::test(on, provider).await?;
-    let state = tested
-        .data
-        .get("state")
-        .and_then(|state| state.as_str())
-        .map(str::to_owned);
-    Ok(match state {
+    let state = tested.data.get("state");
+    Ok(match state.and_then(|state| state.as_str()) {
         Some(state) => step(
             name,
             true,
@@ -266,14 +248,9 @@ fn answer<B>(on: &Context<'_, B>, steps: &[SetupStep]) -> Result<Answer, Error> 
         0 => "\nThe stack is set up. Next: pay once with the test card (README, Deploy), then\n  till status\n".to_owned(),
         open => format!("\n{open} of {} steps are open. Run  till setup  again to go on.\n", steps.len()),
     };
-    let exit = if open > 0 {
-        Exit::Attention
-    } else {
-        Exit::Done
-    };
     let data = Setup {
         steps: steps.to_vec(),
         open,
     };
-    Ok(Answer::of(&data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending_if(open > 0, Exit::Attention))
 }

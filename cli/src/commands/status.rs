@@ -13,7 +13,7 @@ use crate::{
 };
 use jiff::{Timestamp, ToSpan};
 use operator::list::{self, Overview};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 /// The outcomes of intake after a signature that verified.
 pub(crate) const DELIVERED: [&str; 5] =
@@ -27,7 +27,7 @@ pub(super) async fn status<B: Backend>(
     args: &StatusArgs,
 ) -> Result<Answer, Error> {
     let backend = on.backend;
-    let letters = [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| backend.letters(hop));
+    let letters = Hop::ALL.map(|hop| backend.letters(hop));
     let before = on.now - events::LATE_AFTER_MINUTES.minutes();
     let store = backend.store();
     let overview = list::overview(store, store, letters, before, MOST).await?;
@@ -35,12 +35,8 @@ pub(super) async fn status<B: Backend>(
     let data = data(&overview, &health);
     let text = text(on, &overview, &health);
     let has_letters = dead_letters(&overview).iter().any(|(_, depth)| *depth > 0);
-    let exit = if (waiting(&overview) > 0 || has_letters) && !args.exit_zero {
-        Exit::Attention
-    } else {
-        Exit::Done
-    };
-    let mut answer = Answer::of(&data, text)?.ending(exit);
+    let is_open = (waiting(&overview) > 0 || has_letters) && !args.exit_zero;
+    let mut answer = Answer::of(&data, text)?.ending_if(is_open, Exit::Attention);
     for error in &health.errors {
         answer = answer.warned("unknown", error.clone());
     }
@@ -115,36 +111,47 @@ pub(super) async fn last_of<B: Backend>(
     outcomes: &[&str],
     is_wanted: impl Fn(&LogLine) -> bool + Send + Sync,
 ) -> Result<Option<LogLine>, Error> {
-    let any: Vec<String> = outcomes
-        .iter()
-        .map(|outcome| format!("($.outcome = \"{outcome}\")"))
-        .collect();
     for minutes in [15, 120, 1440] {
-        let query = LogQuery {
-            gateway: false,
-            pattern: format!(
-                "{{ ($.function = \"{function}\") && ({}) }}",
-                any.join(" || ")
-            ),
-            since: on.now - i64::from(minutes).minutes(),
-            before: on.now + 1.minute(),
-            most: 10_000,
-        };
-        let lines = on.backend.platform().log_lines(&query).await?;
-        let is_it = |line: &LogLine| {
-            line.text("function") == Some(function)
-                && outcomes.contains(&line.text("outcome").unwrap_or_default())
-                && is_wanted(line)
-        };
-        if let Some(line) = lines.into_iter().rfind(is_it) {
+        let time = on.now - i64::from(minutes).minutes()..on.now + 1.minute();
+        let lines = lines_of(on, Some(function), outcomes, &time).await?;
+        if let Some(line) = lines.into_iter().rfind(&is_wanted) {
             return Ok(Some(line));
         }
     }
     Ok(None)
 }
 
+/// The lines of a time with one of these outcomes, oldest first; of one function, or of all.
+pub(crate) async fn lines_of<B: Backend>(
+    on: &Context<'_, B>,
+    function: Option<&str>,
+    outcomes: &[&str],
+    time: &Range<Timestamp>,
+) -> Result<Vec<LogLine>, Error> {
+    let any = outcomes.iter();
+    let any: Vec<String> = any.map(|of| format!("($.outcome = \"{of}\")")).collect();
+    let any = any.join(" || ");
+    let query = LogQuery {
+        gateway: false,
+        pattern: match function {
+            Some(function) => format!("{{ ($.function = \"{function}\") && ({any}) }}"),
+            None => format!("{{ {any} }}"),
+        },
+        since: time.start,
+        before: time.end,
+        most: 10_000,
+    };
+    let mut lines = on.backend.platform().log_lines(&query).await?;
+    // The local AWS ignores patterns.
+    lines.retain(|line| {
+        let outcome = line.text("outcome").unwrap_or_default();
+        outcomes.contains(&outcome) && (function.is_none() || line.text("function") == function)
+    });
+    Ok(lines)
+}
+
 /// The names of the alarms in alarm.
-fn ringing(alarms: &[Alarm]) -> Vec<String> {
+pub(crate) fn ringing(alarms: &[Alarm]) -> Vec<String> {
     let ringing = alarms.iter().filter(|alarm| alarm.state == "ALARM");
     ringing.map(|alarm| alarm.name.clone()).collect()
 }

@@ -1,8 +1,9 @@
 //! The readers of `till stock`.
 
-use super::{stock_history, stock_write};
+use super::{stock_history, stock_map, stock_write};
 use crate::{
     Context,
+    answers::{self, Counted, Stock, StockExport, StockList},
     args::StockCommand,
     backend::Backend,
     error::{Error, Exit},
@@ -11,10 +12,14 @@ use crate::{
     table::{Column, table},
 };
 use domain::{
-    ports::Shortfalls as _, sale::stock::Counter, sale::stock::Movement, values::ids::Sku,
+    ports::Shortfalls as _,
+    sale::{
+        counter_change::ChangeKind,
+        stock::{Counter, Movement},
+    },
+    values::ids::Sku,
 };
 use operator::stock;
-use serde_json::{Value, json};
 
 pub(super) async fn run<B: Backend>(
     on: &Context<'_, B>,
@@ -25,7 +30,20 @@ pub(super) async fn run<B: Backend>(
         StockCommand::Show { sku } => show(on, sku).await,
         StockCommand::History { sku, limit } => stock_history::history(on, sku, *limit).await,
         StockCommand::Export => export(on).await,
-        command => stock_write::run(on, command).await,
+        StockCommand::Import(args) => stock_write::import(on, args).await,
+        StockCommand::Count {
+            sku,
+            units,
+            counted_at,
+            write,
+        } => {
+            let counted_at = counted_at.as_deref();
+            stock_write::one(on, (sku, *units), ChangeKind::Count, counted_at, write).await
+        }
+        StockCommand::Receive { sku, units, write } => {
+            stock_write::one(on, (sku, *units), ChangeKind::Receive, None, write).await
+        }
+        StockCommand::Map(args) => stock_map::map(on, args).await,
     }
 }
 
@@ -46,8 +64,14 @@ async fn list<B: Backend>(on: &Context<'_, B>, below: Option<i64>) -> Result<Ans
     if let Some(below) = below {
         counters.retain(|counter| counter.on_hand.is_some_and(|on_hand| on_hand < below));
     }
-    let to_json = |counter: &Counter| json!({"sku": counter.sku, "on_hand": counter.on_hand, "untracked": counter.untracked});
-    let data = json!({"counters": counters.iter().map(to_json).collect::<Vec<Value>>()});
+    let counter = |of: &Counter| answers::Counter {
+        sku: of.sku.to_string(),
+        on_hand: of.on_hand,
+        untracked: of.untracked,
+    };
+    let data = StockList {
+        counters: counters.iter().map(counter).collect(),
+    };
     let cells = |counter: &Counter| {
         let level = match counter.on_hand {
             Some(on_hand) => on_hand.to_string(),
@@ -67,7 +91,7 @@ async fn list<B: Backend>(on: &Context<'_, B>, below: Option<i64>) -> Result<Ans
             count(rows.len(), "SKU")
         )
     };
-    Answer::new("till.stock_list/1", &data, text)
+    Answer::of(&data, text)
 }
 
 async fn show<B: Backend>(on: &Context<'_, B>, name: &str) -> Result<Answer, Error> {
@@ -77,11 +101,13 @@ async fn show<B: Backend>(on: &Context<'_, B>, name: &str) -> Result<Answer, Err
     let open = store.open_shortfalls(1000).await?;
     let open: Vec<&Movement> = open.iter().filter(|moved| moved.sku == sku).collect();
     let short: i64 = open.iter().map(|moved| moved.short()).sum();
-    let orders: Vec<String> = open
-        .iter()
-        .map(|moved| moved.order_id.to_string())
-        .collect();
-    let data = json!({"sku": sku, "on_hand": on_hand, "missing": short, "waiting_orders": orders});
+    let orders = open.iter().map(|moved| moved.order_id.to_string());
+    let data = Stock {
+        sku: sku.to_string(),
+        on_hand,
+        missing: short,
+        waiting_orders: orders.collect(),
+    };
     let level = on_hand.map_or_else(
         || "no counter".to_owned(),
         |units| format!("{units} on hand"),
@@ -90,18 +116,13 @@ async fn show<B: Backend>(on: &Context<'_, B>, name: &str) -> Result<Answer, Err
     if short > 0 {
         text += &format!(
             "{short} paid and missing, for {}:\n",
-            count(orders.len(), "order")
+            count(data.waiting_orders.len(), "order")
         );
-        for order in &orders {
+        for order in &data.waiting_orders {
             text += &format!("  till order {order}\n");
         }
     }
-    let exit = if on_hand.is_none() {
-        Exit::NotFound
-    } else {
-        Exit::Done
-    };
-    Ok(Answer::new("till.stock/1", &data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending_if(on_hand.is_none(), Exit::NotFound))
 }
 
 async fn export<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
@@ -111,7 +132,12 @@ async fn export<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
         .filter_map(|counter| Some((&counter.sku, counter.on_hand?)));
     let rows: Vec<(&Sku, i64)> = counted.collect();
     let text = super::stock_file::csv(&rows)?;
-    let to_json = |(sku, on_hand): &(&Sku, i64)| json!({"sku": sku, "on_hand": on_hand});
-    let data = json!({"counters": rows.iter().map(to_json).collect::<Vec<Value>>()});
-    Ok(Answer::new("till.stock_export/1", &data, text)?.raw())
+    let counted = |(sku, on_hand): (&Sku, i64)| Counted {
+        sku: sku.to_string(),
+        on_hand,
+    };
+    let data = StockExport {
+        counters: rows.into_iter().map(counted).collect(),
+    };
+    Ok(Answer::of(&data, text)?.raw())
 }

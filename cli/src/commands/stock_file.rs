@@ -79,16 +79,14 @@ fn columns_of(text: Option<&str>) -> Result<Columns, Error> {
 
 /// Rows as CSV that import accepts.
 pub(super) fn csv(rows: &[(&Sku, i64)]) -> Result<String, Error> {
-    let failed = |_| Error::new(Exit::Failed, "the CSV cannot be written");
+    let failed = || Error::new(Exit::Failed, "the CSV cannot be written");
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["sku", "on_hand"]).map_err(failed)?;
+    let head = writer.write_record(["sku", "on_hand"]);
+    head.map_err(|_| failed())?;
     for (sku, units) in rows {
-        writer
-            .write_record([sku.as_str(), &units.to_string()])
-            .map_err(failed)?;
+        let row = writer.write_record([sku.as_str(), &units.to_string()]);
+        row.map_err(|_| failed())?;
     }
-    let bytes = writer
-        .into_inner()
-        .map_err(|_| Error::new(Exit::Failed, "the CSV cannot be written"))?;
+    let bytes = writer.into_inner().map_err(|_| failed())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -33,7 +33,7 @@ pub(super) async fn history<B: Backend>(
         of: all.len(),
         undo: undo.as_ref().map(|(_, command)| command.clone()),
     };
-    let mut text = text(on, &sku, shown, all.len());
+    let mut text = text(on, &sku, shown, &data);
     if let Some((change, command)) = undo {
         let at = time::full(change.at, &on.stack.zone);
         text += &format!("To undo the {} of {at}:\n  {command}\n", change.kind);
@@ -42,25 +42,32 @@ pub(super) async fn history<B: Backend>(
 }
 
 fn entry(of: &Entry) -> StockEntry {
-    let none = StockEntry {
+    let base = |kind: &str, units| StockEntry {
         at: of.at(),
-        kind: kind(of),
-        units: units(of),
+        kind: kind.to_owned(),
+        units,
         order_id: None,
         missing: None,
         restocked_earlier: None,
         by_hand: None,
     };
     match of {
-        Entry::Moved(moved) => StockEntry {
-            order_id: Some(moved.order_id.to_string()),
-            missing: Some(moved.short()),
-            ..none
-        },
+        Entry::Moved(moved) => {
+            let kind = if moved.is_reserved {
+                "reservation"
+            } else {
+                "sale"
+            };
+            StockEntry {
+                order_id: Some(moved.order_id.to_string()),
+                missing: Some(moved.short()),
+                ..base(kind, -moved.deducted)
+            }
+        }
         Entry::Restocked { of, .. } => StockEntry {
             order_id: Some(of.order_id.to_string()),
             restocked_earlier: Some(of.restocked_earlier),
-            ..none
+            ..base("restock", of.restocked)
         },
         Entry::Changed(change) => StockEntry {
             by_hand: Some(ChangeByHand {
@@ -70,50 +77,30 @@ fn entry(of: &Entry) -> StockEntry {
                 by: change.by.clone(),
                 why: change.why.clone(),
             }),
-            ..none
+            ..base(&change.kind.to_string(), change.difference())
         },
     }
 }
 
-/// The units that the counter gained.
-fn units(of: &Entry) -> i64 {
-    match of {
-        Entry::Moved(moved) => -moved.deducted,
-        Entry::Restocked { of, .. } => of.restocked,
-        Entry::Changed(change) => change.difference(),
-    }
-}
-
-fn kind(entry: &Entry) -> String {
-    match entry {
-        Entry::Moved(moved) if moved.is_reserved => "reservation".to_owned(),
-        Entry::Moved(_) => "sale".to_owned(),
-        Entry::Restocked { .. } => "restock".to_owned(),
-        Entry::Changed(change) => change.kind.to_string(),
-    }
-}
-
-fn text<B>(on: &Context<'_, B>, sku: &Sku, shown: &[Entry], of: usize) -> String {
-    let cells = |entry: &Entry| {
-        let says = match entry {
+fn text<B>(on: &Context<'_, B>, sku: &Sku, shown: &[Entry], data: &StockHistory) -> String {
+    let cells = |(shown, entry): (&Entry, &StockEntry)| {
+        let says = match shown {
             Entry::Moved(moved) => sale(moved),
             Entry::Restocked { of, .. } => restock(of),
             Entry::Changed(change) => by_hand(on, change),
         };
-        let units = units(entry);
-        let units = if units == 0 {
-            "0".to_owned()
-        } else {
-            format!("{units:+}")
+        let units = match entry.units {
+            0 => "0".to_owned(),
+            units => format!("{units:+}"),
         };
         vec![
-            time::full(entry.at(), &on.stack.zone),
-            kind(entry),
+            time::full(entry.at, &on.stack.zone),
+            entry.kind.clone(),
             units,
             says,
         ]
     };
-    let rows: Vec<_> = shown.iter().map(cells).collect();
+    let rows: Vec<_> = shown.iter().zip(&data.entries).map(cells).collect();
     let head = [
         ("time", Column::Whole),
         ("what", Column::Whole),
@@ -124,7 +111,7 @@ fn text<B>(on: &Context<'_, B>, sku: &Sku, shown: &[Entry], of: usize) -> String
         return format!("No history of {sku}.\n");
     }
     let table = table(&head, &rows, on.terminal.width());
-    format!("{table}\nShowing {} of {of}.\n", shown.len())
+    format!("{table}\nShowing {} of {}.\n", rows.len(), data.of)
 }
 
 fn sale(moved: &Movement) -> String {

@@ -1,54 +1,39 @@
 //! `till stock map`: what a product or a price of the provider is in the merchant's stock.
 
-use super::{
-    stock::sku,
-    write::{confirmed, note},
-};
+use super::{stock::sku, write::agreed};
 use crate::{
-    Context, args::StockCommand, backend::Backend, danger::Danger, error::Error, output::Answer,
+    Context, answers::StockMap, args::MapArgs, backend::Backend, danger::Danger, error::Error,
+    output::Answer,
 };
 use domain::{
     ports::admin::{MapTo, StockAdmin as _},
     sale::mapping::{Grant, MappingKey},
     values::ids::{PriceId, ProductId},
 };
-use serde_json::json;
 
-pub(super) async fn map<B: Backend>(
-    on: &Context<'_, B>,
-    command: &StockCommand,
-) -> Result<Answer, Error> {
-    let StockCommand::Map {
-        key,
-        sku: name,
-        untracked,
-        grants,
-        days,
-        write,
-    } = command
-    else {
-        return Err(Error::usage("not a mapping"));
-    };
+pub(super) async fn map<B: Backend>(on: &Context<'_, B>, args: &MapArgs) -> Result<Answer, Error> {
+    let (key, write, days) = (&args.key, &args.write, args.days);
     let of = mapping_key(key)?;
-    let grant = |product: &String| ProductId::new(product.as_str());
-    let grant = grants.as_ref().map(grant).transpose()?;
+    let grant = args.grants.as_deref().map(ProductId::new).transpose()?;
     let to = MapTo {
-        sku: name.as_ref().map(|name| sku(name)).transpose()?,
-        untracked: *untracked,
-        grants: grant.map(|name| Grant { name, days: *days }),
+        sku: args.sku.as_deref().map(sku).transpose()?,
+        untracked: args.untracked,
+        grants: grant.map(|name| Grant { name, days }),
     };
     let says = says(&to);
     let plan = format!("{key} {says}. Its former mapping is replaced; earlier orders keep theirs.");
     let mut end = "Nothing changed.";
     if !write.dry_run {
-        let note = note(on, write).await?;
-        let plan = format!("{plan}\nBy {}: {}", note.by(), note.why());
-        confirmed(on, Danger::Harmless, write, &plan)?;
+        agreed(on, Danger::Harmless, write, &plan).await?;
         on.backend.store().put_mapping(&of, &to).await?;
         end = "Written.";
     }
-    let data = json!({"key": key, "dry_run": write.dry_run, "text": says});
-    Answer::new("till.stock_map/1", &data, format!("{plan}\n{end}\n"))
+    let data = StockMap {
+        key: key.clone(),
+        dry_run: write.dry_run,
+        text: says,
+    };
+    Answer::of(&data, format!("{plan}\n{end}\n"))
 }
 
 /// The meaning of a mapping in words, without its subject.

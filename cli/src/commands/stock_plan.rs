@@ -3,15 +3,14 @@
 use super::stock_write::Counts;
 use crate::{
     Context,
+    answers::{RejectedRow, StockChange, StockImport, StockResult},
     error::Error,
     output::Answer,
     style::count,
     table::{Column, table},
     time,
 };
-use domain::values::ids::Sku;
 use operator::stock::plan::{Change, Mode, Rejected};
-use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 pub(super) fn plan_text<B>(on: &Context<'_, B>, counts: &Counts, changes: &[Change]) -> String {
@@ -87,26 +86,31 @@ fn changes_table(changes: &[Change], width: usize) -> String {
 pub(super) fn answer(
     counts: &Counts,
     changes: &[Change],
-    results: &[(Sku, String, bool)],
+    results: Vec<StockResult>,
     dry_run: bool,
     text: String,
 ) -> Result<Answer, Error> {
-    let change = |change: &Change| {
-        json!({
-            "row": change.row, "sku": change.sku, "current": change.current, "counted": change.counted,
-            "sold_since": change.sold_since, "restocked_since": change.restocked_since,
-            "restocked_unclear": change.restocked_unclear,
-            "missing": change.short, "new": change.new,
-        })
+    let change = |of: &Change| StockChange {
+        row: of.row,
+        sku: of.sku.to_string(),
+        current: of.current,
+        counted: of.counted,
+        sold_since: of.sold_since,
+        restocked_since: of.restocked_since,
+        restocked_unclear: of.restocked_unclear,
+        missing: of.short,
+        new: of.new,
     };
-    let rejected = |bad: &Rejected| json!({"row": bad.row, "why": bad.why});
-    let result =
-        |(sku, text, done): &(Sku, String, bool)| json!({"sku": sku, "done": done, "text": text});
-    let data = json!({
-        "dry_run": dry_run, "counted_at": counts.counted_at,
-        "changes": changes.iter().map(change).collect::<Vec<Value>>(),
-        "rejected": counts.rejected.iter().map(rejected).collect::<Vec<Value>>(),
-        "results": results.iter().map(result).collect::<Vec<Value>>(),
-    });
-    Answer::new("till.stock_import/1", &data, text)
+    let rejected = |bad: &Rejected| RejectedRow {
+        row: bad.row,
+        why: bad.why.clone(),
+    };
+    let data = StockImport {
+        dry_run,
+        counted_at: counts.counted_at,
+        changes: changes.iter().map(change).collect(),
+        rejected: counts.rejected.iter().map(rejected).collect(),
+        results,
+    };
+    Answer::of(&data, text)
 }

@@ -4,11 +4,12 @@ use super::{
     stock::sku,
     stock_file::{csv, read_file},
     stock_plan::{answer, plan_text},
-    write::{confirmed, exit, note, word},
+    write::{agreed, exit, word},
 };
 use crate::{
     Context,
-    args::{ImportMode, StockCommand, WriteArgs},
+    answers::StockResult,
+    args::{ImportArgs, ImportMode, WriteArgs},
     backend::Backend,
     danger::Danger,
     error::{Error, Exit},
@@ -29,50 +30,6 @@ use operator::{
     },
 };
 use std::fmt::Write as _;
-
-pub(super) async fn run<B: Backend>(
-    on: &Context<'_, B>,
-    command: &StockCommand,
-) -> Result<Answer, Error> {
-    match command {
-        StockCommand::Import {
-            file,
-            counted_at,
-            mode,
-            columns,
-            skip_bad,
-            write,
-        } => {
-            let read = read_file(on, file, columns.as_deref())?;
-            let counted_at = moment(on, counted_at.as_deref())?;
-            let counts = of_file(read, *mode, counted_at, *skip_bad);
-            import(on, counts, write).await
-        }
-        StockCommand::Count {
-            sku: name,
-            units,
-            counted_at,
-            write,
-        } => {
-            let counted_at = moment(on, counted_at.as_deref())?;
-            let counts = one(name, *units, ChangeKind::Count, counted_at)?;
-            import(on, counts, write).await
-        }
-        StockCommand::Receive {
-            sku: name,
-            units,
-            write,
-        } => {
-            let counts = one(name, *units, ChangeKind::Receive, on.now)?;
-            import(on, counts, write).await
-        }
-        StockCommand::Map { .. } => super::stock_map::map(on, command).await,
-        StockCommand::List { .. }
-        | StockCommand::Show { .. }
-        | StockCommand::History { .. }
-        | StockCommand::Export => Err(Error::usage("not a write")),
-    }
-}
 
 fn moment<B>(on: &Context<'_, B>, text: Option<&str>) -> Result<Timestamp, Error> {
     let at = match text {
@@ -96,46 +53,53 @@ pub(super) struct Counts {
     pub(super) danger: Danger,
 }
 
-/// The counts of a file, by its good rows and its rejected ones.
-fn of_file(
-    (good, rejected): (Vec<Counted>, Vec<Rejected>),
-    mode: ImportMode,
-    counted_at: Timestamp,
-    skip_bad: bool,
-) -> Counts {
-    Counts {
+/// Sets counters from a file, or adds to them.
+pub(super) async fn import<B: Backend>(
+    on: &Context<'_, B>,
+    args: &ImportArgs,
+) -> Result<Answer, Error> {
+    let (good, rejected) = read_file(on, &args.file, args.columns.as_deref())?;
+    let counts = Counts {
         good,
         rejected,
-        mode: match mode {
+        mode: match args.mode {
             ImportMode::Set => Mode::Set,
             ImportMode::Add => Mode::Add,
         },
-        counted_at,
-        skip_bad,
+        counted_at: moment(on, args.counted_at.as_deref())?,
+        skip_bad: args.skip_bad,
         kind: ChangeKind::Import,
         danger: Danger::Bulk,
-    }
+    };
+    change(on, counts, &args.write).await
 }
 
-/// The count of one SKU.
-fn one(name: &str, units: i64, kind: ChangeKind, counted_at: Timestamp) -> Result<Counts, Error> {
+/// Sets the counter of one SKU, or adds to it.
+pub(super) async fn one<B: Backend>(
+    on: &Context<'_, B>,
+    (name, units): (&str, i64),
+    kind: ChangeKind,
+    counted_at: Option<&str>,
+    args: &WriteArgs,
+) -> Result<Answer, Error> {
     let counted = Counted {
         row: 1,
         sku: sku(name)?,
         units,
     };
-    Ok(Counts {
+    let counts = Counts {
         good: vec![counted],
         rejected: Vec::new(),
         mode: match kind {
             ChangeKind::Receive => Mode::Add,
             ChangeKind::Count | ChangeKind::Import => Mode::Set,
         },
-        counted_at,
+        counted_at: moment(on, counted_at)?,
         skip_bad: false,
         kind,
         danger: Danger::Harmless,
-    })
+    };
+    change(on, counts, args).await
 }
 
 /// The change of each counter, by its present value and its movements since the count.
@@ -158,7 +122,7 @@ async fn planned<B: Backend>(on: &Context<'_, B>, counts: &Counts) -> Result<Vec
     Ok(changes)
 }
 
-async fn import<B: Backend>(
+async fn change<B: Backend>(
     on: &Context<'_, B>,
     counts: Counts,
     args: &WriteArgs,
@@ -170,15 +134,13 @@ async fn import<B: Backend>(
         let text = format!(
             "{text}Nothing changed. Fix the file, or write only the valid rows with --skip-bad.\n"
         );
-        return Ok(answer(&counts, &changes, &[], true, text)?.ending(Exit::Usage));
+        return Ok(answer(&counts, &changes, Vec::new(), true, text)?.ending(Exit::Usage));
     }
     if args.dry_run || changes.iter().all(Change::is_none) {
         let text = format!("{text}Nothing changed.\n");
-        return answer(&counts, &changes, &[], true, text);
+        return answer(&counts, &changes, Vec::new(), true, text);
     }
-    let note = note(on, args).await?;
-    let plan = format!("{text}By {}: {}", note.by(), note.why());
-    confirmed(on, counts.danger, args, &plan)?;
+    let note = agreed(on, counts.danger, args, &text).await?;
     write(on, &counts, &changes, &note, text).await
 }
 
@@ -198,14 +160,13 @@ async fn write<B: Backend>(
         if let Ok(Adjusted::Now { from: Some(_), .. }) = done {
             undo.push((&change.sku, change.current.unwrap_or_default() - change.new));
         }
-        let (line, is_done) = outcome(done);
-        results.push((change.sku.clone(), line, is_done));
+        results.push(outcome(&change.sku, done));
     }
     text += "\n";
-    for (sku, line, _) in &results {
-        let _ = writeln!(text, "{sku}  {line}");
+    for of in &results {
+        let _ = writeln!(text, "{}  {}", of.sku, of.text);
     }
-    let failed = results.iter().filter(|(_, _, is_done)| !is_done).count();
+    let failed = results.iter().filter(|of| !of.done).count();
     let planned = changes.iter().filter(|change| !change.is_none()).count();
     let (written, left) = (results.len() - failed, planned - results.len());
     let _ = writeln!(
@@ -216,16 +177,16 @@ async fn write<B: Backend>(
     if failed + left > 0 {
         text += "To continue, run the same command again: it plans from the present counters.\n";
     }
-    let done = answer(counts, changes, &results, false, text)?;
+    let done = answer(counts, changes, results, false, text)?;
     Ok(done.ending(exit(failed, left > 0)))
 }
 
-/// The line about a change, and whether the counter has the wanted value.
-fn outcome(done: Result<Adjusted, RetryableError>) -> (String, bool) {
-    match done {
-        Ok(done @ (Adjusted::Now { .. } | Adjusted::Unchanged(_))) => (done.to_string(), true),
-        Ok(done) => (done.to_string(), false),
-        Err(error) => (format!("failed: {error}"), false),
+/// The line about a change. It is done if the counter has the wanted value.
+fn outcome(sku: &Sku, done: Result<Adjusted, RetryableError>) -> StockResult {
+    StockResult {
+        sku: sku.to_string(),
+        done: matches!(done, Ok(Adjusted::Now { .. } | Adjusted::Unchanged(_))),
+        text: done.map_or_else(|error| format!("failed: {error}"), |done| done.to_string()),
     }
 }
 

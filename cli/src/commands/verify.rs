@@ -1,10 +1,9 @@
 //! `till event verify`: would this delivery verify here? Names the check that fails.
 
-use super::secrets::{name, webhook_secrets};
+use super::secrets::webhooks;
 use crate::{
     Context,
     answers::Verified,
-    args::SecretKind,
     backend::Backend,
     error::{Error, Exit},
     output::Answer,
@@ -84,14 +83,10 @@ fn check(delivery: &Delivery, secrets: &[String], now: Timestamp) -> Result<Chec
     let signature = match adapter.check(&lookup, &delivery.body, at) {
         Err(refusal) => Err(refusal.to_string()),
         Ok(unverified) => {
-            let keys = secrets
-                .iter()
-                .filter_map(|secret| adapter.signing_key(secret).ok());
-            let keys: Vec<_> = keys.collect();
-            unverified
-                .verify(&keys)
-                .map(drop)
-                .map_err(|refusal| refusal.to_string())
+            let keys = secrets.iter();
+            let keys = keys.filter_map(|secret| adapter.signing_key(secret).ok());
+            let verified = unverified.verify(&keys.collect::<Vec<_>>());
+            verified.map(drop).map_err(|refusal| refusal.to_string())
         }
     };
     let time = fresh.map(drop).map_err(|refusal| refusal.to_string());
@@ -118,9 +113,7 @@ impl Checked {
 
 pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Result<Answer, Error> {
     let delivery = read(file)?;
-    let name = name(&delivery.provider, SecretKind::Webhook);
-    let document = on.backend.platform().secret(name).await?;
-    let secrets = document.as_ref().map(webhook_secrets).unwrap_or_default();
+    let secrets = webhooks(on, &delivery.provider).await?;
     let checked = check(&delivery, &secrets, on.now)?;
     let (verdict, cure) = checked.verdict();
     let is_good = checked.signature.is_ok() && checked.time.is_ok();
@@ -142,6 +135,5 @@ pub(super) async fn verify<B: Backend>(on: &Context<'_, B>, file: &Path) -> Resu
     if !cure.is_empty() {
         text += &format!("  {cure}\n");
     }
-    let exit = if is_good { Exit::Done } else { Exit::Attention };
-    Ok(Answer::of(&data, text)?.ending(exit))
+    Ok(Answer::of(&data, text)?.ending_if(!is_good, Exit::Attention))
 }

@@ -6,28 +6,18 @@
 use super::{
     secrets,
     webhooks::{self, ROUTE_OF_FLINT},
-    write::{confirmed, note},
+    write::agreed,
 };
 use crate::{
     Context,
     answers::WebhookRotate,
-    args::WriteArgs,
+    args::RotateArgs,
     backend::{ApiRequest, Backend},
     danger::Danger,
     error::{Error, Exit},
     output::Answer,
     style::wrapped,
 };
-
-/// The arguments of the command.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    pub(super) provider: &'static str,
-    /// The provider's id of the endpoint, if several have the stack's URL.
-    pub(super) endpoint: Option<&'a str>,
-    /// Removes the old secret without a delivery that the new one verified.
-    pub(super) anyway: bool,
-}
 
 /// The next step of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,39 +42,34 @@ impl Step {
 
 pub(super) async fn rotate<B: Backend>(
     on: &Context<'_, B>,
-    wanted: &Wanted<'_>,
-    args: &WriteArgs,
+    provider: &'static str,
+    args: &RotateArgs,
 ) -> Result<Answer, Error> {
-    let stored = secrets::webhooks(on, wanted.provider).await?;
+    let stored = secrets::webhooks(on, provider).await?;
     let step = match stored.len() {
         0 => {
             return Err(Error::not_found("no signing secret is stored").cured_by("till setup"));
         }
         1 => Step::Begin,
-        _ if wanted.anyway
-            || secrets::is_verified_by_the_new(on, wanted.provider, &stored).await? =>
-        {
-            Step::Finish
-        }
+        _ if args.anyway => Step::Finish,
+        _ if secrets::is_verified_by_the_new(on, provider, &stored).await? => Step::Finish,
         _ => Step::Wait,
     };
-    let plan = plan(wanted.provider, step, &stored);
-    if args.dry_run || step == Step::Wait {
-        return answer(on, wanted, (step, false), &stored, plan);
+    let plan = plan(provider, step, &stored);
+    if args.write.dry_run || step == Step::Wait {
+        return answer(on, provider, (step, false), &stored, plan);
     }
-    let note = note(on, args).await?;
-    let asked = format!("{plan}\nBy {}: {}", note.by(), note.why());
-    confirmed(on, Danger::Irreversible, args, &asked)?;
+    agreed(on, Danger::Irreversible, &args.write, &plan).await?;
     let Some(newest) = stored.last().filter(|_| step == Step::Finish) else {
-        return begin(on, wanted, &stored).await;
+        return begin(on, provider, args.endpoint.as_deref(), &stored).await;
     };
     let kept = vec![newest.clone()];
-    secrets::put_confirmed(on, wanted.provider, &kept).await?;
+    secrets::put_confirmed(on, provider, &kept).await?;
     let text = format!(
         "The rotation is over: {} alone is left. The former list stays as AWSPREVIOUS.",
         secrets::print(newest)
     );
-    answer(on, wanted, (step, true), &kept, text)
+    answer(on, provider, (step, true), &kept, text)
 }
 
 fn plan(provider: &str, step: Step, stored: &[String]) -> String {
@@ -114,18 +99,18 @@ fn plan(provider: &str, step: Step, stored: &[String]) -> String {
 /// Stores the new secret beside the old one.
 async fn begin<B: Backend>(
     on: &Context<'_, B>,
-    wanted: &Wanted<'_>,
+    provider: &'static str,
+    endpoint: Option<&str>,
     stored: &[String],
 ) -> Result<Answer, Error> {
-    let provider = wanted.provider;
     let made = if provider == "flint" {
-        made_by_flint(on, wanted.endpoint).await?
+        made_by_flint(on, endpoint).await?
     } else {
         None
     };
     let Some(secret) = made.or_else(|| typed(on, provider)) else {
         let text = format!("{}\nNothing changed.", by_hand(on, provider));
-        return answer(on, wanted, (Step::Begin, false), stored, text);
+        return answer(on, provider, (Step::Begin, false), stored, text);
     };
     if stored.contains(&secret) {
         return Err(
@@ -146,7 +131,7 @@ async fn begin<B: Backend>(
         secrets::print(both.last().map_or("", String::as_str)),
         secrets::print(both.first().map_or("", String::as_str)),
     );
-    answer(on, wanted, (Step::Begin, true), &both, text)
+    answer(on, provider, (Step::Begin, true), &both, text)
 }
 
 /// Flint's new secret, which its API states once; `None` if the API has no such call.
@@ -158,12 +143,8 @@ async fn made_by_flint<B: Backend>(
         Some(id) => webhooks::plain_id(id)?.to_owned(),
         None => our_endpoint(on).await?,
     };
-    let request = ApiRequest {
-        provider: "flint",
-        method: "POST",
-        path: format!("{ROUTE_OF_FLINT}/{id}/rotate-secret"),
-        body: None,
-    };
+    let path = format!("{ROUTE_OF_FLINT}/{id}/rotate-secret");
+    let request = ApiRequest::new("flint", "POST", path, None);
     let answer = on.backend.platform().call_provider(request).await?;
     match answer.status {
         200..=299 => {}
@@ -220,24 +201,21 @@ fn by_hand<B>(on: &Context<'_, B>, provider: &str) -> String {
 /// The new secret, from the terminal or from stdin.
 fn typed<B>(on: &Context<'_, B>, provider: &str) -> Option<String> {
     on.terminal.say(&by_hand(on, provider));
-    let typed = on
-        .terminal
-        .ask_hidden("New signing secret (hidden):")
-        .unwrap_or_else(|| on.terminal.input());
-    Some(typed.trim().to_owned()).filter(|typed| !typed.is_empty())
+    let typed = on.terminal.typed("New signing secret (hidden):");
+    Some(typed).filter(|typed| !typed.is_empty())
 }
 
 fn answer<B>(
     on: &Context<'_, B>,
-    wanted: &Wanted<'_>,
+    provider: &'static str,
     (step, done): (Step, bool),
     stored: &[String],
     mut text: String,
 ) -> Result<Answer, Error> {
     let is_over = step == Step::Finish && done;
     let again = format!(
-        "till webhooks rotate --provider {} --stack {} --why \"…\"",
-        wanted.provider, on.stack.name
+        "till webhooks rotate --provider {provider} --stack {} --why \"…\"",
+        on.stack.name
     );
     let mut commands = Vec::new();
     if !is_over {
@@ -251,12 +229,11 @@ fn answer<B>(
         commands.push(anyway);
     }
     let data = WebhookRotate {
-        provider: wanted.provider,
+        provider,
         step: step.word(),
         done,
         fingerprints: stored.iter().map(|secret| secrets::print(secret)).collect(),
         commands,
     };
-    let exit = if is_over { Exit::Done } else { Exit::Attention };
-    Ok(Answer::of(&data, text + "\n")?.ending(exit))
+    Ok(Answer::of(&data, text + "\n")?.ending_if(!is_over, Exit::Attention))
 }

@@ -37,8 +37,7 @@ pub(crate) async fn test<B: Backend>(
     let secret = all
         .last()
         .ok_or_else(|| Error::not_found(format!("{name} has no secret")).cured_by("till setup"))?;
-    let prefix = if provider == "flint" { "whev" } else { "fevt" };
-    let id = format!("{prefix}_tilltest{}", on.now.as_millisecond());
+    let id = samples::own_id(provider, &format!("test{}", on.now.as_millisecond()));
     let changes = Changes {
         set: &[],
         at: Some(on.now),

@@ -4,7 +4,7 @@ use super::{
     secrets::{self, served},
     status::{DELIVERED, last},
     webhook_rotate,
-    write::{confirmed, note},
+    write::agreed,
 };
 use crate::{
     Context,
@@ -12,7 +12,7 @@ use crate::{
         Endpoint, WebhookCreate, WebhookDelete, WebhookList, WebhookTypes, WebhookUrl, Webhooks,
     },
     args::{WebhooksCommand, WriteArgs},
-    backend::{ApiRequest, Backend},
+    backend::{ApiRequest, Backend, is_plain},
     danger::Danger,
     error::{Error, Exit},
     output::Answer,
@@ -37,18 +37,8 @@ pub(super) async fn run<B: Backend>(
             provider,
             write,
         } => delete(on, served(on, provider)?, id, write).await,
-        WebhooksCommand::Rotate {
-            provider,
-            endpoint,
-            anyway,
-            write,
-        } => {
-            let wanted = webhook_rotate::Wanted {
-                provider: served(on, provider)?,
-                endpoint: endpoint.as_deref(),
-                anyway: *anyway,
-            };
-            webhook_rotate::rotate(on, &wanted, write).await
+        WebhooksCommand::Rotate(args) => {
+            webhook_rotate::rotate(on, served(on, &args.provider)?, args).await
         }
         WebhooksCommand::Test { provider } => {
             super::webhook_test::test(on, served(on, provider)?).await
@@ -127,12 +117,7 @@ async fn list<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
 pub(super) async fn endpoints_of_flint<B: Backend>(
     on: &Context<'_, B>,
 ) -> Result<Vec<Endpoint>, Error> {
-    let request = ApiRequest {
-        provider: "flint",
-        method: "GET",
-        path: endpoints("flint").to_owned(),
-        body: None,
-    };
+    let request = ApiRequest::new("flint", "GET", ROUTE_OF_FLINT, None);
     let answer = on.backend.platform().call_provider(request).await?;
     if answer.status != 200 {
         let what = format!("flint answers {} to a list of endpoints", answer.status);
@@ -209,9 +194,7 @@ async fn create<B: Backend>(
         let text = format!("{plan}\nNothing changed.\n");
         return created((provider, url), true, None, text);
     }
-    let note = note(on, args).await?;
-    let plan = format!("{plan}\nBy {}: {}", note.by(), note.why());
-    confirmed(on, Danger::Irreversible, args, &plan)?;
+    agreed(on, Danger::Irreversible, args, &plan).await?;
     match register(on, provider, url).await? {
         None => {
             let text = format!(
@@ -266,12 +249,7 @@ pub(super) async fn register<B: Backend>(
             .collect();
         json!({"webhook": {"url": url, "events": types}})
     };
-    let request = ApiRequest {
-        provider,
-        method: "POST",
-        path: endpoints(provider).to_owned(),
-        body: Some(body),
-    };
+    let request = ApiRequest::new(provider, "POST", endpoints(provider), Some(body));
     let answer = on.backend.platform().call_provider(request).await?;
     if !matches!(answer.status, 200 | 201) {
         return Ok(None);
@@ -305,10 +283,7 @@ pub(super) async fn store<B: Backend>(
 
 /// An id that is safe in an address.
 pub(super) fn plain_id(id: &str) -> Result<&str, Error> {
-    let is_plain = id
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-    if is_plain && !id.is_empty() {
+    if is_plain(id) {
         Ok(id)
     } else {
         Err(Error::usage(format!("{id:?} is no id")))
@@ -326,15 +301,9 @@ async fn delete<B: Backend>(
         format!("Deletes the endpoint {id} at {provider}. Nothing is delivered to it any more.");
     let mut status = None;
     if !args.dry_run {
-        let note = note(on, args).await?;
-        let plan = format!("{plan}\nBy {}: {}", note.by(), note.why());
-        confirmed(on, Danger::Irreversible, args, &plan)?;
-        let request = ApiRequest {
-            provider,
-            method: "DELETE",
-            path: format!("{}/{id}", endpoints(provider)),
-            body: None,
-        };
+        agreed(on, Danger::Irreversible, args, &plan).await?;
+        let path = format!("{}/{id}", endpoints(provider));
+        let request = ApiRequest::new(provider, "DELETE", path, None);
         status = Some(on.backend.platform().call_provider(request).await?.status);
     }
     let (end, exit) = match status {

@@ -46,17 +46,32 @@ async fn operator<B: Backend>(on: &Context<'_, B>) -> String {
     }
 }
 
-/// Shows the plan and asks; a dry run asks nothing.
+/// The plan with its operator and its reason.
+pub(super) fn signed(plan: &str, note: &Note) -> String {
+    format!("{}\nBy {}: {}", plan.trim_end(), note.by(), note.why())
+}
+
+/// Shows the plan with its note, and asks. A dry run ends before.
 pub(super) fn confirmed<B>(
     on: &Context<'_, B>,
     danger: Danger,
     args: &WriteArgs,
     plan: &str,
+    note: &Note,
 ) -> Result<(), Error> {
-    if args.dry_run {
-        return Ok(());
-    }
-    danger::confirm(on, danger, args.yes, plan)
+    danger::confirm(on, danger, args.yes, &signed(plan, note))
+}
+
+/// The note of a write whose plan is confirmed.
+pub(super) async fn agreed<B: Backend>(
+    on: &Context<'_, B>,
+    danger: Danger,
+    args: &WriteArgs,
+    plan: &str,
+) -> Result<Note, Error> {
+    let note = note(on, args).await?;
+    confirmed(on, danger, args, plan, &note)?;
+    Ok(note)
 }
 
 /// The exit code of a write of several things.

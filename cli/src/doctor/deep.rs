@@ -1,6 +1,6 @@
 //! Checks that take long or leave a trace: they run with `--deep`, or by their own name.
 
-use super::{Check, Seen, Status, check};
+use super::{Check, Seen, check};
 use crate::{
     Context,
     backend::{Backend, LogQuery},
@@ -22,11 +22,10 @@ async fn signed<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     for provider in on.stack.providers() {
         let tested = test_webhook(on, provider).await?;
         if tested.exit != Exit::Done {
-            return Ok(Seen {
-                status: Status::Fail,
-                says: format!("a signed event of {provider} is not verified and stored"),
-                cure: format!("till webhooks test --provider {provider} names the stage."),
-            });
+            return Ok(Seen::fail(
+                format!("a signed event of {provider} is not verified and stored"),
+                format!("till webhooks test --provider {provider} names the stage."),
+            ));
         }
     }
     Ok(Seen::ok("a signed event is verified and stored"))

@@ -79,8 +79,7 @@ fn is_wanted<B>(on: &Context<'_, B>, line: &Line, does: &str, yes: bool) -> Resu
         .cured_by("Nothing changed. Add --yes to confirm all fixes"));
     }
     let question = format!("{}: {}\n{does}? [y/N]", line.id, line.says);
-    let answer = on.terminal.ask(&question).unwrap_or_default();
-    Ok(matches!(&*answer.to_lowercase(), "y" | "yes"))
+    Ok(on.terminal.agrees(&question))
 }
 
 /// Turns the actions of all silent alarms on.

@@ -3,24 +3,24 @@
 use super::{Check, Seen, check, fix};
 use crate::{
     Context,
-    backend::{Alarm, Backend, Flow, Function, LogQuery},
+    backend::{Backend, Flow, Function, Stack},
+    commands::{lines_of, ringing_alarms},
     error::Error,
     style::count,
 };
+use clap::ValueEnum as _;
 use domain::values::mode::Mode;
 use jiff::{ToSpan, tz::TimeZone};
-use serde_json::Value;
-use std::future::{Ready, ready};
 
 pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
     vec![
         check!("aws.credentials", [], credentials),
-        check!("stack.status", [], status),
-        check!("stack.parameters", [], parameters),
-        check!("stack.version", [], version),
+        check!("stack.status", status),
+        check!("stack.parameters", parameters),
+        check!("stack.version", version),
         check!("function.flow", ["aws.credentials"], flow),
         check!("function.start", ["aws.credentials"], start),
-        check!("alarms.topic", [], topic),
+        check!("alarms.topic", topic),
         check!(
             "alarms.subscriber",
             ["aws.credentials", "alarms.topic"],
@@ -48,11 +48,7 @@ async fn credentials<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     })
 }
 
-fn status<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(status_seen(on)))
-}
-
-fn status_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
+fn status<B>(on: &Context<'_, B>) -> Seen {
     let status = &*on.stack.status;
     if status.ends_with("_IN_PROGRESS") {
         Seen::warn(
@@ -77,11 +73,7 @@ fn status_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     }
 }
 
-fn parameters<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(parameters_seen(on)))
-}
-
-fn parameters_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
+fn parameters<B>(on: &Context<'_, B>) -> Seen {
     let stack = on.stack;
     let mut wrong = Vec::new();
     let is_live = stack.mode == Mode::Live && !stack.local;
@@ -116,11 +108,7 @@ fn parameters_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
     )
 }
 
-fn version<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(version_seen(on)))
-}
-
-fn version_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
+fn version<B>(on: &Context<'_, B>) -> Seen {
     let own = env!("CARGO_PKG_VERSION");
     match on.stack.version.as_deref() {
         Some(version) if version == own => Seen::ok(format!("both are {own}")),
@@ -134,7 +122,7 @@ fn version_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
 
 async fn flow<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let mut paused = Vec::new();
-    for function in Function::ALL {
+    for &function in Function::value_variants() {
         if on.backend.platform().flow(function).await? == Flow::Paused {
             paused.push(function.name());
         }
@@ -152,37 +140,13 @@ async fn flow<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     ))
 }
 
-/// Lines of the log with one of these outcomes, within an hour.
-async fn outcomes<B: Backend>(on: &Context<'_, B>, wanted: &[&str]) -> Result<Vec<Value>, Error> {
-    let any: Vec<String> = wanted
-        .iter()
-        .map(|outcome| format!("($.outcome = \"{outcome}\")"))
-        .collect();
-    let query = LogQuery {
-        gateway: false,
-        pattern: format!("{{ {} }}", any.join(" || ")),
-        since: on.now - 1.hour(),
-        before: on.now + 1.minute(),
-        most: 1000,
-    };
-    let lines = on.backend.platform().log_lines(&query).await?;
-    let is_wanted = |fields: &Value| {
-        let outcome = fields.get("outcome").and_then(Value::as_str);
-        outcome.is_some_and(|outcome| wanted.contains(&outcome))
-    };
-    Ok(lines
-        .into_iter()
-        .map(|line| line.fields)
-        .filter(is_wanted)
-        .collect())
-}
-
 async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
-    let lines = outcomes(on, &["cannot_start", "panic"]).await?;
+    let time = on.now - 1.hour()..on.now + 1.minute();
+    let lines = lines_of(on, None, &["cannot_start", "panic"], &time).await?;
     let Some(line) = lines.last() else {
         return Ok(Seen::ok("no failed start within an hour"));
     };
-    let field = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or("unknown");
+    let field = |name: &str| line.text(name).unwrap_or("unknown");
     let says = format!(
         "{} {}: {}",
         field("function"),
@@ -197,18 +161,16 @@ async fn start<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     Ok(Seen::fail(says, cure))
 }
 
-fn topic<B: Backend>(on: &Context<'_, B>) -> Ready<Result<Seen, Error>> {
-    ready(Ok(topic_seen(on)))
+/// The topic or the address that gets the alarms.
+fn recipient(stack: &Stack) -> Option<&str> {
+    let topic = stack.parameter("AlarmTopicArn");
+    topic.or(stack.parameter("AlarmEmail"))
 }
 
-fn topic_seen<B: Backend>(on: &Context<'_, B>) -> Seen {
-    let stack = on.stack;
-    let recipient = stack
-        .parameter("AlarmTopicArn")
-        .or(stack.parameter("AlarmEmail"));
-    match recipient {
+fn topic<B>(on: &Context<'_, B>) -> Seen {
+    match recipient(on.stack) {
         Some(_) => Seen::ok("alarms have a recipient"),
-        None if stack.mode == Mode::Live => Seen::fail(
+        None if on.stack.mode == Mode::Live => Seen::fail(
             "no one receives the alarms",
             "Set AlarmEmail or AlarmTopicArn in samconfig.toml, then run sam deploy.",
         ),
@@ -247,12 +209,7 @@ async fn alarms_on<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
         .filter(|alarm| !alarm.notifies)
         .map(|alarm| &*alarm.name)
         .collect();
-    let has_recipient = on
-        .stack
-        .parameter("AlarmTopicArn")
-        .or(on.stack.parameter("AlarmEmail"))
-        .is_some();
-    if silent.is_empty() || !has_recipient {
+    if silent.is_empty() || recipient(on.stack).is_none() {
         return Ok(Seen::ok(count(alarms.len(), "alarm")));
     }
     Ok(Seen::fail(
@@ -262,17 +219,12 @@ async fn alarms_on<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 }
 
 async fn ringing<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
-    let alarms = on.backend.platform().alarms().await?;
-    let ringing: Vec<&Alarm> = alarms
-        .iter()
-        .filter(|alarm| alarm.state == "ALARM")
-        .collect();
+    let ringing = ringing_alarms(&on.backend.platform().alarms().await?);
     if ringing.is_empty() {
         return Ok(Seen::ok("no alarm rings"));
     }
-    let names: Vec<&str> = ringing.iter().map(|alarm| &*alarm.name).collect();
     Ok(Seen::warn(
-        format!("in alarm: {}", names.join(", ")),
+        format!("in alarm: {}", ringing.join(", ")),
         "docs/operations.md has a section for each; till status.",
     ))
 }

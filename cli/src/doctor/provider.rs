@@ -12,7 +12,6 @@ use crate::{
 };
 use domain::values::class::Class;
 use operator::list;
-use serde_json::Value;
 
 pub(super) fn checks<B: Backend>() -> Vec<Check<B>> {
     vec![
@@ -117,12 +116,7 @@ async fn reach<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let mut all = Vec::new();
     for provider in on.stack.providers() {
         for path in lists(provider) {
-            let request = ApiRequest {
-                provider,
-                method: "GET",
-                path: (*path).to_owned(),
-                body: None,
-            };
+            let request = ApiRequest::new(provider, "GET", *path, None);
             let what = path.split('?').next().unwrap_or_default();
             all.push(match on.backend.platform().call_provider(request).await {
                 Err(error) => Seen::warn(
@@ -238,11 +232,7 @@ async fn verifies<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let Some(line) = refused else {
         return Ok(Seen::ok("nothing refused within a day"));
     };
-    let reason = line
-        .fields
-        .get("reason")
-        .and_then(Value::as_str)
-        .unwrap_or("unknown");
+    let reason = line.text("reason").unwrap_or("unknown");
     // Our own check above makes one.
     if reason.contains("headers missing") {
         return Ok(Seen::ok("only unsigned requests refused"));

@@ -85,14 +85,10 @@ async fn late<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
 
 async fn letters<B: Backend>(on: &Context<'_, B>) -> Result<Seen, Error> {
     let mut full = Vec::new();
-    for (hop, name) in [
-        (Hop::Fulfillment, "fulfillment"),
-        (Hop::Receipts, "receipts"),
-        (Hop::Feedback, "feedback"),
-    ] {
+    for hop in Hop::ALL {
         let depth = on.backend.letters(hop).depth().await?;
         if depth > 0 {
-            full.push((name, depth));
+            full.push((hop.name(), depth));
         }
     }
     if full.is_empty() {

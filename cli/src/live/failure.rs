@@ -64,3 +64,20 @@ where
         "Check the network and the credentials. The SDK asks for no MFA code: use aws sso login, or AWS_PROFILE.",
     )
 }
+
+/// The answer of a service; `None` for the refusal that is expected.
+pub(super) fn unless<T, E, R>(
+    answer: Result<T, SdkError<E, R>>,
+    service: &str,
+    is_expected: fn(&E) -> bool,
+) -> Result<Option<T>, Error>
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+    R: std::fmt::Debug,
+{
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(failed) if failed.as_service_error().is_some_and(is_expected) => Ok(None),
+        Err(failed) => Err(error(service, &failed)),
+    }
+}

@@ -125,17 +125,11 @@ async fn only_one(client: &Client, config: &SdkConfig) -> Result<String, Error> 
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| failure::error("CloudFormation", &error))?;
         let is_ours = |stack: &&types::Stack| {
-            stack
-                .outputs()
-                .iter()
-                .any(|output| output.output_key() == Some(OURS))
+            let mut outputs = stack.outputs().iter();
+            outputs.any(|output| output.output_key() == Some(OURS))
         };
-        ours.extend(
-            page.stacks()
-                .iter()
-                .filter(is_ours)
-                .filter_map(|stack| stack.stack_name().map(str::to_owned)),
-        );
+        let found = page.stacks().iter().filter(is_ours);
+        ours.extend(found.filter_map(|stack| stack.stack_name().map(str::to_owned)));
     }
     let region = region(config);
     match ours.as_slice() {

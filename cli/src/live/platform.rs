@@ -1,6 +1,6 @@
 //! The services around the tables, on AWS.
 
-use super::failure::error;
+use super::failure::{error, unless};
 use crate::{
     args::SecretKind,
     backend::{
@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Exit},
 };
 use aws_config::{SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_sesv2::{
     operation::{
@@ -89,6 +90,11 @@ impl AwsPlatform {
         id.ok_or_else(|| Error::not_found(format!("the stack has no {name}")))
     }
 
+    /// The physical name of a function.
+    fn name_of(&self, function: Function) -> Result<&str, Error> {
+        self.resource(function.logical_id())
+    }
+
     fn http(&self) -> Result<&reqwest::Client, Error> {
         self.http
             .as_ref()
@@ -98,10 +104,7 @@ impl AwsPlatform {
     /// The mapping of a queue to its function, and its state.
     async fn mapping(&self, function: Function) -> Result<(String, String), Error> {
         let list = self.lambda.list_event_source_mappings();
-        let list = list
-            .function_name(self.resource(function.logical_id())?)
-            .send()
-            .await;
+        let list = list.function_name(self.name_of(function)?).send().await;
         let list = list.map_err(|failed| error("Lambda", &failed))?;
         let mapping = list.event_source_mappings().first();
         let part = mapping
@@ -111,10 +114,7 @@ impl AwsPlatform {
 
     async fn reserved(&self, function: Function) -> Result<Option<i32>, Error> {
         let asked = self.lambda.get_function_concurrency();
-        let asked = asked
-            .function_name(self.resource(function.logical_id())?)
-            .send()
-            .await;
+        let asked = asked.function_name(self.name_of(function)?).send().await;
         let asked = asked.map_err(|failed| error("Lambda", &failed))?;
         Ok(asked.reserved_concurrent_executions())
     }
@@ -200,23 +200,15 @@ impl Platform for AwsPlatform {
 
     fn invoke(&self, function: Function) -> Asked<'_, ()> {
         Box::pin(async move {
-            let run = self
-                .patient
-                .invoke()
-                .function_name(self.resource(function.logical_id())?);
-            let run = run
-                .payload(aws_sdk_lambda::primitives::Blob::new("{}"))
-                .send()
-                .await;
+            let run = self.patient.invoke().payload(Blob::new("{}"));
+            let run = run.function_name(self.name_of(function)?).send().await;
             let run = run.map_err(|failed| error("Lambda", &failed))?;
-            match run.function_error() {
-                None => Ok(()),
-                Some(kind) => Err(Error::new(
-                    Exit::Failed,
-                    format!("{} failed: {kind}", function.name()),
-                )
-                .cured_by(format!("till logs --function {}", function.name()))),
-            }
+            let Some(kind) = run.function_error() else {
+                return Ok(());
+            };
+            let name = function.name();
+            Err(Error::new(Exit::Failed, format!("{name} failed: {kind}"))
+                .cured_by(format!("till logs --function {name}")))
         })
     }
 
@@ -237,34 +229,25 @@ impl Platform for AwsPlatform {
 
     fn set_flow(&self, function: Function, runs: bool) -> Asked<'_, ()> {
         Box::pin(async move {
-            let name = self.resource(function.logical_id())?;
+            let name = self.name_of(function)?;
             if has_queue(function) {
                 let (uuid, _) = self.mapping(function).await?;
-                let change = self
-                    .lambda
-                    .update_event_source_mapping()
-                    .uuid(uuid)
-                    .enabled(runs)
-                    .send()
-                    .await;
+                let change = self.lambda.update_event_source_mapping();
+                let change = change.uuid(uuid).enabled(runs).send().await;
                 return change.map(drop).map_err(|failed| error("Lambda", &failed));
             }
-            let reserved = if runs {
-                self.intake_concurrency
-                    .filter(|_| function == Function::Intake)
-            } else {
-                Some(0)
+            let reserved = match (runs, function) {
+                (false, _) => Some(0),
+                (true, Function::Intake) => self.intake_concurrency,
+                (true, _) => None,
             };
             if let Some(number) = reserved {
                 let put = self.lambda.put_function_concurrency().function_name(name);
                 let put = put.reserved_concurrent_executions(number).send().await;
                 return put.map(drop).map_err(|failed| error("Lambda", &failed));
             }
-            let delete = self
-                .lambda
-                .delete_function_concurrency()
-                .function_name(name);
-            let delete = delete.send().await;
+            let delete = self.lambda.delete_function_concurrency();
+            let delete = delete.function_name(name).send().await;
             delete.map(drop).map_err(|failed| error("Lambda", &failed))
         })
     }
@@ -290,7 +273,6 @@ impl Platform for AwsPlatform {
                 Some(Alarm {
                     name: (*ours.get(alarm.alarm_name()?)?).to_owned(),
                     state: alarm.state_value()?.as_str().to_owned(),
-                    since: time(alarm.state_updated_timestamp()),
                     notifies: alarm.actions_enabled().unwrap_or(true)
                         && !alarm.alarm_actions().is_empty(),
                 })
@@ -301,11 +283,11 @@ impl Platform for AwsPlatform {
 
     fn enable_alarms<'a>(&'a self, names: &'a [String]) -> Asked<'a, ()> {
         Box::pin(async move {
-            let names: Result<Vec<&str>, Error> =
-                names.iter().map(|name| self.resource(name)).collect();
-            let names = names?.into_iter().map(str::to_owned).collect();
-            let enabled = self.alarms.enable_alarm_actions();
-            let enabled = enabled.set_alarm_names(Some(names)).send().await;
+            let mut enable = self.alarms.enable_alarm_actions();
+            for name in names {
+                enable = enable.alarm_names(self.resource(name)?);
+            }
+            let enabled = enable.send().await;
             enabled
                 .map(drop)
                 .map_err(|failed| error("CloudWatch", &failed))
@@ -314,37 +296,24 @@ impl Platform for AwsPlatform {
 
     fn secret<'a>(&'a self, name: &'a str) -> Asked<'a, Option<SecretText>> {
         Box::pin(async move {
-            let read = self
-                .secrets
-                .get_secret_value()
-                .secret_id(self.resource(name)?)
-                .send()
-                .await;
-            match read {
-                Ok(found) => Ok(found.secret_string().map(|text| SecretText {
-                    text: text.to_owned(),
+            let read = self.secrets.get_secret_value();
+            let read = read.secret_id(self.resource(name)?).send().await;
+            let is_missing = GetSecretValueError::is_resource_not_found_exception;
+            let found = unless(read, "Secrets Manager", is_missing)?;
+            Ok(found.and_then(|found| {
+                Some(SecretText {
+                    text: found.secret_string()?.to_owned(),
                     version: found.version_id().unwrap_or_default().to_owned(),
                     changed_at: time(found.created_date()),
-                })),
-                Err(failed)
-                    if failed
-                        .as_service_error()
-                        .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
-                {
-                    Ok(None)
-                }
-                Err(failed) => Err(error("Secrets Manager", &failed)),
-            }
+                })
+            }))
         })
     }
 
     fn put_secret<'a>(&'a self, name: &'a str, text: &'a str) -> Asked<'a, ()> {
         Box::pin(async move {
-            let put = self
-                .secrets
-                .put_secret_value()
-                .secret_id(self.resource(name)?);
-            let put = put.secret_string(text).send().await;
+            let put = self.secrets.put_secret_value().secret_string(text);
+            let put = put.secret_id(self.resource(name)?).send().await;
             put.map(drop)
                 .map_err(|failed| error("Secrets Manager", &failed))
         })
@@ -352,40 +321,18 @@ impl Platform for AwsPlatform {
 
     fn is_verified<'a>(&'a self, identity: &'a str) -> Asked<'a, Option<bool>> {
         Box::pin(async move {
-            let found = self
-                .ses
-                .get_email_identity()
-                .email_identity(identity)
-                .send()
-                .await;
-            match found {
-                Ok(found) => Ok(Some(found.verified_for_sending_status())),
-                Err(failed)
-                    if failed
-                        .as_service_error()
-                        .is_some_and(GetEmailIdentityError::is_not_found_exception) =>
-                {
-                    Ok(None)
-                }
-                Err(failed) => Err(error("SES", &failed)),
-            }
+            let found = self.ses.get_email_identity().email_identity(identity);
+            let is_unknown = GetEmailIdentityError::is_not_found_exception;
+            let found = unless(found.send().await, "SES", is_unknown)?;
+            Ok(found.map(|found| found.verified_for_sending_status()))
         })
     }
 
     fn verify<'a>(&'a self, address: &'a str) -> Asked<'a, ()> {
         Box::pin(async move {
             let create = self.ses.create_email_identity().email_identity(address);
-            match create.send().await {
-                Ok(_) => Ok(()),
-                Err(failed)
-                    if failed
-                        .as_service_error()
-                        .is_some_and(CreateEmailIdentityError::is_already_exists_exception) =>
-                {
-                    Ok(())
-                }
-                Err(failed) => Err(error("SES", &failed)),
-            }
+            let is_known = CreateEmailIdentityError::is_already_exists_exception;
+            unless(create.send().await, "SES", is_known).map(drop)
         })
     }
 
@@ -406,34 +353,18 @@ impl Platform for AwsPlatform {
 
     fn unsuppress<'a>(&'a self, email: &'a str) -> Asked<'a, bool> {
         Box::pin(async move {
-            let removed = self
-                .ses
-                .delete_suppressed_destination()
-                .email_address(email)
-                .send()
-                .await;
-            match removed {
-                Ok(_) => Ok(true),
-                Err(failed)
-                    if failed
-                        .as_service_error()
-                        .is_some_and(DeleteSuppressedDestinationError::is_not_found_exception) =>
-                {
-                    Ok(false)
-                }
-                Err(failed) => Err(error("SES", &failed)),
-            }
+            let remove = self.ses.delete_suppressed_destination();
+            let remove = remove.email_address(email);
+            let is_missing = DeleteSuppressedDestinationError::is_not_found_exception;
+            let removed = unless(remove.send().await, "SES", is_missing)?;
+            Ok(removed.is_some())
         })
     }
 
     fn subscriptions<'a>(&'a self, topic: &'a str) -> Asked<'a, (usize, usize)> {
         Box::pin(async move {
-            let list = self
-                .sns
-                .list_subscriptions_by_topic()
-                .topic_arn(topic)
-                .send()
-                .await;
+            let list = self.sns.list_subscriptions_by_topic();
+            let list = list.topic_arn(topic).send().await;
             let list = list.map_err(|failed| error("SNS", &failed))?;
             let all = list.subscriptions();
             let is_open = |of: &&aws_sdk_sns::types::Subscription| {
@@ -458,10 +389,8 @@ impl Platform for AwsPlatform {
             if let Some(body) = &request.body {
                 call = call.json(body);
             }
-            let answer = call
-                .send()
-                .await
-                .map_err(|failed| http_error(request.provider, failed))?;
+            let answer = call.send().await;
+            let answer = answer.map_err(|failed| http_error(request.provider, failed))?;
             let status = answer.status().as_u16();
             let body = answer.json().await.unwrap_or(Value::Null);
             Ok(ApiAnswer { status, body })
@@ -479,10 +408,8 @@ impl Platform for AwsPlatform {
             for (name, value) in headers {
                 call = call.header(name, value);
             }
-            let answer = call
-                .send()
-                .await
-                .map_err(|failed| http_error("the webhook URL", failed))?;
+            let answer = call.send().await;
+            let answer = answer.map_err(|failed| http_error("the webhook URL", failed))?;
             Ok(answer.status().as_u16())
         })
     }

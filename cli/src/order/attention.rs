@@ -9,7 +9,7 @@ use super::{
     view::{Amount, Known},
 };
 use crate::answers::Time;
-use crate::style::count;
+use crate::style::{capitalized, count};
 use domain::{
     delivery::stored_event::EventState,
     sale::{
@@ -82,11 +82,7 @@ impl Item {
 /// The provider's name, as people write it.
 #[must_use]
 pub fn provider_name(id: &ProviderId) -> String {
-    let id = id.to_string();
-    let mut letters = id.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    capitalized(&id.to_string())
 }
 
 /// The open problems, the most urgent first.
@@ -117,10 +113,7 @@ fn disputes(rows: &Rows) -> Vec<Item> {
 /// The problem of a dispute, unless it is won.
 fn dispute(id: &DisputeId, dispute: &Dispute, provider: &str) -> Option<Item> {
     let facts = &dispute.facts.value;
-    let amount = Amount {
-        minor: facts.amount,
-        currency: facts.currency,
-    };
+    let amount = Amount::new(facts.amount, facts.currency);
     if dispute.is_unclear() {
         let text = format!(
             "The dispute of {amount} is closed by the unknown status `{}`, and the money is gone. Look in \

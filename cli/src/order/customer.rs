@@ -40,10 +40,7 @@ fn payment(view: &OrderView, order: &str, placed: &str) -> String {
         );
     }
     if money.received.minor < money.due.minor {
-        let rest = Amount {
-            minor: money.due.minor - money.received.minor,
-            ..money.due
-        };
+        let rest = Amount::new(money.due.minor - money.received.minor, money.due.currency);
         return format!(
             "We received {} for {order} on {placed}; {rest} is still due.",
             money.received

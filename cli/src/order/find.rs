@@ -1,6 +1,6 @@
 //! Finds orders by any id that leads to one, in a bounded number of reads.
 
-use crate::{backend::Store, error::Error};
+use crate::{backend::Backend, error::Error};
 use domain::{
     delivery::{
         event::{Change, Reading},
@@ -8,6 +8,10 @@ use domain::{
         stored_event::StoredEvent,
     },
     fulfillment::read_set::ReadSet,
+    ports::{
+        Commits as _, Entitlements as _, Events as _, OrderAdmin as _, Orders as _,
+        admin::OrderSearch as _,
+    },
     sale::order::Order,
     values::ids::{CustomerId, EventId, OrderId, PaymentIntentId, ReceiptId, SubscriptionId},
 };
@@ -23,45 +27,35 @@ pub struct Found {
     pub orders: Vec<OrderId>,
     /// The kind of the id, for people.
     pub via: &'static str,
-    /// The event that the id names, if it names one.
-    pub event: Option<EventId>,
 }
 
 impl Found {
     fn one(order: OrderId, via: &'static str) -> Self {
-        Self {
-            orders: vec![order],
-            via,
-            event: None,
-        }
+        Self::many(vec![order], via)
     }
 
     fn many(orders: Vec<OrderId>, via: &'static str) -> Self {
-        Self {
-            orders,
-            via,
-            event: None,
-        }
+        Self { orders, via }
     }
 }
 
 /// Finds the orders of an id or of a merchant's reference.
-pub async fn find(store: &impl Store, text: &str) -> Result<Found, Error> {
-    if let Some(found) = by_keys(store, text).await? {
+pub async fn find<B: Backend>(backend: &B, text: &str) -> Result<Found, Error> {
+    if let Some(found) = by_keys(backend, text).await? {
         return Ok(found);
     }
-    let under = store.orders_under(text, MOST).await?;
+    let under = backend.store().orders_under(text, MOST).await?;
     if !under.is_empty() {
         return Ok(Found::many(under, "order number"));
     }
-    if let Some(found) = by_event(store, text).await? {
+    if let Some(found) = by_event(backend, text).await? {
         return Ok(found);
     }
-    by_customer(store, text).await
+    by_customer(backend, text).await
 }
 
 /// One joint read: an order, a payment, a receipt or a reference.
-async fn by_keys(store: &impl Store, text: &str) -> Result<Option<Found>, Error> {
+async fn by_keys<B: Backend>(backend: &B, text: &str) -> Result<Option<Found>, Error> {
     let receipts = [
         "",
         "-order",
@@ -81,7 +75,7 @@ async fn by_keys(store: &impl Store, text: &str) -> Result<Option<Found>, Error>
         receipts: receipts.collect(),
         ..ReadSet::default()
     };
-    let mut rows = store.read(&read_set).await?;
+    let mut rows = backend.store().read(&read_set).await?;
     if let Some(order) = rows.order {
         return Ok(Some(Found::one(order.order_id, "order")));
     }
@@ -96,24 +90,20 @@ async fn by_keys(store: &impl Store, text: &str) -> Result<Option<Found>, Error>
     Ok((!orders.is_empty()).then(|| Found::many(orders, "order number")))
 }
 
-async fn by_event(store: &impl Store, text: &str) -> Result<Option<Found>, Error> {
+async fn by_event<B: Backend>(backend: &B, text: &str) -> Result<Option<Found>, Error> {
     let Ok(id) = EventId::new(text) else {
         return Ok(None);
     };
-    let Some(event) = store.event(&id).await? else {
+    let Some(event) = backend.store().event(&id).await? else {
         return Ok(None);
     };
-    let orders = orders_of_event(store, &event).await?;
-    Ok(Some(Found {
-        orders,
-        via: "event",
-        event: Some(id),
-    }))
+    let orders = orders_of_event(backend, &event).await?;
+    Ok(Some(Found::many(orders, "event")))
 }
 
 /// The orders that an event is about, as far as its body and the links say.
-pub async fn orders_of_event(
-    store: &impl Store,
+pub async fn orders_of_event<B: Backend>(
+    backend: &B,
     event: &StoredEvent,
 ) -> Result<Vec<OrderId>, Error> {
     let Reading::Event(read) = providers::read(&event.provider, &event.body) else {
@@ -121,7 +111,7 @@ pub async fn orders_of_event(
     };
     match subject(&read.change) {
         Subject::Order(id) => {
-            let order = store.order(&id).await?;
+            let order = backend.store().order(&id).await?;
             Ok(order.into_iter().map(|order| order.order_id).collect())
         }
         Subject::Payment(id) => {
@@ -129,13 +119,13 @@ pub async fn orders_of_event(
                 links: vec![id],
                 ..ReadSet::default()
             };
-            let links = store.read(&read_set).await?.links;
+            let links = backend.store().read(&read_set).await?.links;
             Ok(links
                 .into_values()
                 .filter_map(|link| link.order_id)
                 .collect())
         }
-        Subject::Subscription(id) => of_subscription(store, &id).await,
+        Subject::Subscription(id) => of_subscription(backend, &id).await,
         Subject::None => Ok(Vec::new()),
     }
 }
@@ -182,9 +172,9 @@ fn subject(change: &Change) -> Subject {
     }
 }
 
-async fn by_customer(store: &impl Store, text: &str) -> Result<Found, Error> {
+async fn by_customer<B: Backend>(backend: &B, text: &str) -> Result<Found, Error> {
     if let Ok(id) = SubscriptionId::new(text) {
-        let orders = of_subscription(store, &id).await?;
+        let orders = of_subscription(backend, &id).await?;
         if !orders.is_empty() {
             return Ok(Found::many(orders, "subscription"));
         }
@@ -192,29 +182,32 @@ async fn by_customer(store: &impl Store, text: &str) -> Result<Found, Error> {
     let Ok(id) = CustomerId::new(text) else {
         return Ok(Found::default());
     };
-    let orders = of_customer(store, &id, |_| true).await?;
+    let orders = of_customer(backend, &id, |_| true).await?;
     Ok(Found::many(orders, "customer"))
 }
 
-async fn of_subscription(store: &impl Store, id: &SubscriptionId) -> Result<Vec<OrderId>, Error> {
-    let Some(customer) = store.customer_of(id).await? else {
+async fn of_subscription<B: Backend>(
+    backend: &B,
+    id: &SubscriptionId,
+) -> Result<Vec<OrderId>, Error> {
+    let Some(customer) = backend.store().customer_of(id).await? else {
         return Ok(Vec::new());
     };
-    of_customer(store, &customer, |order| {
+    of_customer(backend, &customer, |order| {
         order.subscription_id.as_ref() == Some(id)
     })
     .await
 }
 
 /// The orders of a customer, the newest first.
-pub async fn of_customer(
-    store: &impl Store,
+pub async fn of_customer<B: Backend>(
+    backend: &B,
     id: &CustomerId,
     is_wanted: impl Fn(&Order) -> bool,
 ) -> Result<Vec<OrderId>, Error> {
     let (mut found, mut after) = (Vec::new(), None);
     for _ in 0..PAGES {
-        let page = store.orders_of(id, after.as_ref()).await?;
+        let page = backend.store().orders_of(id, after.as_ref()).await?;
         found.extend(page.orders.into_iter().filter(&is_wanted));
         after = page.next;
         if after.is_none() {

@@ -1,11 +1,11 @@
 //! Reads the rows of an order: two calls, whatever the order holds.
 
-use crate::{backend::Store, error::Error};
+use crate::{backend::Backend, error::Error};
 use domain::{
     access::{entitlement::Entitlement, subscription::Subscription},
     delivery::stored_event::{EventState, StoredEvent},
     fulfillment::read_set::{ReadSet, Snapshot},
-    ports::{Events, OpenRows},
+    ports::{Commits as _, Events, OpenRows, Orders as _},
     receipt::Receipt,
     sale::{
         order::{Order, OrderLine},
@@ -27,11 +27,11 @@ pub struct Rows {
 }
 
 /// Reads an order with everything that belongs to it; `None` if there is no such order.
-pub async fn gather(store: &impl Store, id: &OrderId) -> Result<Option<Rows>, Error> {
-    let Some(order) = store.order(id).await? else {
+pub async fn gather<B: Backend>(backend: &B, id: &OrderId) -> Result<Option<Rows>, Error> {
+    let Some(order) = backend.store().order(id).await? else {
         return Ok(None);
     };
-    let rows = store.read(&read_set(&order)).await?;
+    let rows = backend.store().read(&read_set(&order)).await?;
     let mut more = Snapshot::default();
     // The products of a plan are known once the subscription is read.
     let planned = rows.subscription.as_ref().map(|row| row.products.clone());
@@ -41,7 +41,7 @@ pub async fn gather(store: &impl Store, id: &OrderId) -> Result<Option<Rows>, Er
             entitlements: products.into_iter().map(key).collect(),
             ..ReadSet::default()
         };
-        more = store.read(&read_set).await?;
+        more = backend.store().read(&read_set).await?;
     }
     let mut entitlements = rows.entitlements;
     for row in more.entitlements {

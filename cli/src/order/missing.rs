@@ -2,7 +2,7 @@
 
 use crate::{
     Context,
-    backend::{ApiRequest, Backend},
+    backend::{ApiRequest, Backend, is_plain},
     error::{Error, Exit},
     order::gather::open_events,
     output::Answer,
@@ -76,7 +76,7 @@ pub async fn missing<B: Backend>(on: &Context<'_, B>, asked: &str) -> Result<Ans
         at_provider,
     };
     let text = text(&data, on.terminal.width());
-    Ok(Answer::new("till.order_missing/1", &data, text)?.ending(Exit::NotFound))
+    Ok(Answer::of(&data, text)?.ending(Exit::NotFound))
 }
 
 fn likely(open: &[OpenEvent], is_parked: bool, at: Option<&AtProvider>) -> String {
@@ -116,18 +116,10 @@ async fn ask_provider<B: Backend>(on: &Context<'_, B>, asked: &str) -> Option<At
     } else {
         return None;
     };
-    let is_plain = asked
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if !is_plain || !on.stack.providers().contains(&provider) {
+    if !is_plain(asked) || !on.stack.providers().contains(&provider) {
         return None;
     }
-    let request = ApiRequest {
-        provider,
-        method: "GET",
-        path,
-        body: None,
-    };
+    let request = ApiRequest::new(provider, "GET", path, None);
     let answer = on.backend.platform().call_provider(request).await.ok()?;
     if answer.status != 200 && answer.status != 404 {
         return None;

@@ -1,8 +1,8 @@
 //! An order as text.
 
-use super::view::{LineView, MoneyView, OrderView};
+use super::view::{Amount, LineView, MoneyView, OrderView};
 use crate::{
-    style::{bold, labeled, wrapped},
+    style::{bold, capitalized, labeled, wrapped},
     table::{Column, table},
     time,
 };
@@ -29,15 +29,14 @@ fn head(view: &OrderView, zone: &TimeZone, width: usize) -> String {
         None => format!("Order {}", bold(&view.order_id)),
     };
     let money = &view.money;
-    let mut state = sentence(&view.state);
+    // `partly_refunded` as `Partly refunded.`
+    let mut state = capitalized(&view.state.replace('_', " ")) + ".";
     if view.disputed {
         state += "  Disputed.";
     }
     let paid = if money.refunded.minor > 0 {
-        let net = super::view::Amount {
-            minor: money.received.minor - money.refunded.minor,
-            ..money.received
-        };
+        let minor = money.received.minor - money.refunded.minor;
+        let net = Amount::new(minor, money.received.currency);
         format!(
             "Paid {}, refunded {}, net {net}.",
             money.received, money.refunded
@@ -55,14 +54,6 @@ fn head(view: &OrderView, zone: &TimeZone, width: usize) -> String {
     let placed = format!("Placed {}.", time::full(view.placed_at, zone));
     let text = wrapped(&format!("{state}  {paid}  {placed}  {customer}"), width, 0);
     format!("{name}\n{text}\n")
-}
-
-/// `partly_refunded` as `Partly refunded.`
-fn sentence(word: &str) -> String {
-    let word = word.replace('_', " ");
-    let mut letters = word.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
 }
 
 fn attention(view: &OrderView, zone: &TimeZone, now: Timestamp, width: usize) -> String {

@@ -152,10 +152,7 @@ fn refunds(rows: &Rows) -> Vec<Entry> {
     let all = rows.order.refunds.iter();
     all.map(|(id, refund)| {
         let facts = &refund.facts.value;
-        let amount = Amount {
-            minor: facts.amount,
-            currency: facts.currency,
-        };
+        let amount = Amount::new(facts.amount, facts.currency);
         let at = facts.made_at.unwrap_or(refund.facts.stamp.at);
         let text = format!("refund of {amount}: {}", facts.word);
         entry(at, &provider, "refund", text).of(id)
@@ -168,10 +165,7 @@ fn disputes(rows: &Rows) -> Vec<Entry> {
     let mut all = Vec::new();
     for (id, dispute) in &rows.order.disputes {
         let facts = &dispute.facts.value;
-        let amount = Amount {
-            minor: facts.amount,
-            currency: facts.currency,
-        };
+        let amount = Amount::new(facts.amount, facts.currency);
         let text = format!("dispute of {amount}: {}", facts.word);
         all.push(entry(dispute.facts.stamp.at, &provider, "dispute", text).of(id));
         if let Some(funds) = &dispute.funds {

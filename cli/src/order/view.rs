@@ -30,6 +30,14 @@ pub struct Amount {
     pub currency: Currency,
 }
 
+impl Amount {
+    /// An amount of a currency.
+    #[must_use]
+    pub fn new(minor: i64, currency: Currency) -> Self {
+        Self { minor, currency }
+    }
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
@@ -190,10 +198,7 @@ pub struct Known<'a> {
 pub fn view(known: Known<'_>, reveal: bool, now: Timestamp) -> OrderView {
     let rows = known.rows;
     let order = &rows.order;
-    let amount = |minor| Amount {
-        minor,
-        currency: order.currency,
-    };
+    let amount = |minor| Amount::new(minor, order.currency);
     let holds = order.active_holds();
     let lines = order.lines.iter().map(|of| line(of, rows, amount));
     let access = rows.entitlements.iter().map(|row| access(row, now));

@@ -154,17 +154,11 @@ pub const FLINT: List = samples!("flint":
 );
 
 /// Inputs of single functions.
-pub const FUNCTIONS: List = &[
-    (
-        "fulfillment",
-        include_str!("../../../events/fulfillment.json"),
-    ),
-    ("receipts", include_str!("../../../events/receipts.json")),
-    ("feedback", include_str!("../../../events/feedback.json")),
-    ("sweep", include_str!("../../../events/sweep.json")),
-    ("reconcile", include_str!("../../../events/reconcile.json")),
-    (
-        "announcements",
-        include_str!("../../../events/announcements.json"),
-    ),
-];
+pub const FUNCTIONS: List = samples!(".":
+    "fulfillment",
+    "receipts",
+    "feedback",
+    "sweep",
+    "reconcile",
+    "announcements",
+);

@@ -19,10 +19,8 @@ pub fn headers(
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, Error> {
     let (family, id) = if provider == "flint" {
-        let id = event
-            .get("webhook_event_id")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let id = event.get(super::id_member(provider));
+        let id = id.and_then(Value::as_str).unwrap_or_default();
         ("webhook", id.to_owned())
     } else {
         let hash = fingerprint(body.as_bytes());

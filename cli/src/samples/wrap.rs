@@ -75,12 +75,8 @@ pub(super) fn rest(provider: &str, headers: &[(String, String)], body: &str) -> 
 
 /// A batch of one message for fulfillment: the job that intake queues for the event.
 pub(super) fn sqs(provider: &str, event: &Value) -> Value {
-    let member = if provider == "flint" {
-        "webhook_event_id"
-    } else {
-        "event_id"
-    };
-    let job = json!({"version": "1", "event_id": event.get(member)}).to_string();
+    let id = event.get(super::id_member(provider));
+    let job = json!({"version": "1", "event_id": id}).to_string();
     json!({"Records": [{
         "messageId": "00000000-0000-4000-8000-000000000001",
         "receiptHandle": "SampleReceiptHandle1",

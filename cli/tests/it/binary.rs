@@ -19,6 +19,13 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// An output that follows its schema.
+fn json(bytes: &[u8]) -> Value {
+    let output: Value = serde_json::from_slice(bytes).unwrap();
+    assert_eq!(crate::schemas::refused(&output), None, "{output}");
+    output
+}
+
 #[test]
 fn a_sample_is_all_of_stdout() {
     let output = till(&["event", "new", "refund.created"]);
@@ -27,9 +34,7 @@ fn a_sample_is_all_of_stdout() {
     assert_eq!(event["event_type"], json!("refund.created"));
     assert_eq!(text(&output.stderr), "");
     for name in ["refund.created", "list"] {
-        let output = till(&["event", "new", name, "--json"]);
-        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(crate::schemas::refused(&answer), None, "{name}");
+        json(&till(&["event", "new", name, "--json"]).stdout);
     }
 }
 
@@ -38,18 +43,14 @@ fn an_error_is_all_of_stderr_as_text_or_as_json() {
     let output = till(&["event", "new", "refund.creatd"]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     assert!(text(&output.stderr).starts_with("error: no sample of"));
-    let output = till(&["event", "new", "refund.creatd", "--json"]);
-    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
-    assert_eq!(crate::schemas::refused(&error), None);
-    assert_eq!((&error["exit"], output.stdout.len()), (&json!(2), 0));
     for args in [
-        &["ordr", "1", "--json"][..],
+        &["event", "new", "refund.creatd", "--json"][..],
+        &["ordr", "1", "--json"],
         &["--json", "order", "1", "--colour"],
         &["order", "--json"],
     ] {
         let output = till(args);
-        let error: Value = serde_json::from_slice(&output.stderr).unwrap();
-        assert_eq!(crate::schemas::refused(&error), None, "{args:?}");
+        let error = json(&output.stderr);
         assert_eq!(
             (&error["exit"], output.stdout.len()),
             (&json!(2), 0),
@@ -70,30 +71,21 @@ fn an_unknown_option_value_or_command_is_an_error() {
     ] {
         assert_eq!(till(args).status.code(), Some(2), "{args:?}");
     }
-    let near = till(&["ordr", "1"]);
-    assert!(
-        text(&near.stderr).contains("order"),
-        "{}",
-        text(&near.stderr)
-    );
+    let near = text(&till(&["ordr", "1"]).stderr);
+    assert!(near.contains("order"), "{near}");
 }
 
 #[test]
 fn without_a_region_or_a_local_stack_the_error_names_the_cure() {
-    let output = till(&["status"]);
-    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-    assert!(
-        text(&output.stderr).contains("--region"),
-        "{}",
-        text(&output.stderr)
-    );
-    let output = till(&["status", "--local"]);
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    assert!(
-        text(&output.stderr).contains("make up"),
-        "{}",
-        text(&output.stderr)
-    );
+    for (args, code, cure) in [
+        (&["status"][..], 2, "--region"),
+        (&["status", "--local"], 3, "make up"),
+    ] {
+        let output = till(args);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
+        assert!(error.contains(cure), "{args:?}: {error}");
+    }
 }
 
 #[test]
@@ -116,9 +108,7 @@ fn each_shell_has_a_completion_script_that_knows_the_commands() {
             script.contains("doctor") && script.contains("dry-run") && script.contains("till"),
             "{shell}"
         );
-        let json = till(&["completions", shell, "--json"]);
-        let answer: Value = serde_json::from_slice(&json.stdout).unwrap();
-        assert_eq!(crate::schemas::refused(&answer), None, "{shell}");
+        let answer = json(&till(&["completions", shell, "--json"]).stdout);
         assert_eq!(answer["data"]["script"], json!(script));
     }
     assert_eq!(till(&["completions", "cmd"]).status.code(), Some(2));
@@ -141,8 +131,7 @@ fn every_visible_command_has_a_man_page() {
     let dir = std::env::temp_dir().join(format!("till-man-{}", std::process::id()));
     let output = till(&["man", dir.to_str().unwrap(), "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(crate::schemas::refused(&answer), None);
+    json(&output.stdout);
     let mut wanted = BTreeSet::new();
     pages(
         &<till::args::Cli as clap::CommandFactory>::command(),

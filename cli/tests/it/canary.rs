@@ -107,14 +107,7 @@ fn canaries(desk: &Desk) -> Vec<String> {
 #[tokio::test]
 async fn no_command_shows_personal_data_or_a_secret() {
     let inputs = ["new@example.org", SECRET, KEY, "sku,on_hand\nBRACE-M,3\n"];
-    let customer = rich()
-        .await
-        .bundle
-        .order(1)
-        .customer
-        .customer_id
-        .unwrap()
-        .to_string();
+    let customer = rich().await.customer();
     for args in commands(&customer) {
         for input in inputs {
             let desk = rich().await;
@@ -146,14 +139,7 @@ async fn no_command_shows_personal_data_or_a_secret() {
 #[tokio::test]
 async fn every_answer_is_one_envelope_with_its_schema() {
     let desk = rich().await;
-    let customer = desk
-        .bundle
-        .order(1)
-        .customer
-        .customer_id
-        .unwrap()
-        .to_string();
-    for args in commands(&customer) {
+    for args in commands(&desk.customer()) {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let json = desk.till(&args).await.json;
         let schema = json["schema"].as_str().unwrap_or_default();

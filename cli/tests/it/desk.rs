@@ -156,10 +156,9 @@ impl Platform for FakePlatform {
 
     fn put_secret<'a>(&'a self, name: &'a str, text: &'a str) -> Asked<'a, ()> {
         self.ask("Secrets Manager", |services| {
-            let version = format!("v{}", services.secrets.len() + text.len());
             let secret = SecretText {
                 text: text.to_owned(),
-                version,
+                version: format!("v{}", services.secrets.len() + text.len()),
                 changed_at: None,
             };
             services.secrets.insert(name.to_owned(), secret);
@@ -179,13 +178,7 @@ impl Platform for FakePlatform {
 
     fn mail_account(&self) -> Asked<'_, MailAccount> {
         self.ask("SES", |services| {
-            services.account.clone().unwrap_or(MailAccount {
-                production: true,
-                sending: true,
-                enforcement: "HEALTHY".to_owned(),
-                sent_last_day: 10.0,
-                most_a_day: 50_000.0,
-            })
+            services.account.clone().unwrap_or_else(mail_account)
         })
     }
 
@@ -247,6 +240,14 @@ impl FakeTerminal {
         Self {
             interactive: true,
             answers: Mutex::new(answers.iter().map(|answer| (*answer).to_owned()).collect()),
+            ..Self::default()
+        }
+    }
+
+    /// No person, and this text by stdin.
+    pub fn piping(input: &str) -> Self {
+        Self {
+            input: input.to_owned(),
             ..Self::default()
         }
     }
@@ -333,12 +334,30 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// The same end, if it has this exit code.
+    #[track_caller]
+    pub fn exits(self, exit: Exit) -> Self {
+        assert_eq!(self.exit, exit, "{}", self.text);
+        self
+    }
+
     pub fn data(&self) -> &Value {
         &self.json["data"]
     }
 
     pub fn pretty(&self) -> String {
         serde_json::to_string_pretty(&self.json).unwrap()
+    }
+}
+
+/// An account in good standing.
+pub fn mail_account() -> MailAccount {
+    MailAccount {
+        production: true,
+        sending: true,
+        enforcement: "HEALTHY".to_owned(),
+        sent_last_day: 10.0,
+        most_a_day: 50_000.0,
     }
 }
 
@@ -365,34 +384,76 @@ impl Desk {
     /// A desk on the shop's live stack.
     pub fn over(bundle: Bundle) -> Self {
         let letters = [Letters::Fulfillment, Letters::Receipts, Letters::Feedback];
-        let platform = FakePlatform::default();
-        {
-            let mut services = platform.0.lock().unwrap();
-            services.answers = 200;
-            services.subscriptions = (1, 0);
-            services
-                .verified
-                .insert("receipts@harborandpine.example".to_owned(), true);
-            let secret = |text: Value| SecretText {
-                text: text.to_string(),
-                version: "v1".to_owned(),
-                changed_at: None,
-            };
-            let webhooks = secret(json!({"webhook_secrets": [SECRET]}));
-            services
-                .secrets
-                .insert("FlexWebhookSecrets".to_owned(), webhooks);
-            services
-                .secrets
-                .insert("FlexApiKey".to_owned(), secret(json!({"api_key": KEY})));
-        }
-        let world = &bundle.world;
-        Self {
-            letters: letters.map(|hop| world.dead_letters(hop)),
-            platform,
+        let services = Services {
+            answers: 200,
+            subscriptions: (1, 0),
+            verified: BTreeMap::from([("receipts@harborandpine.example".to_owned(), true)]),
+            ..Services::default()
+        };
+        let desk = Self {
+            letters: letters.map(|hop| bundle.world.dead_letters(hop)),
+            platform: FakePlatform(Arc::new(Mutex::new(services))),
             stack: stack(Mode::Live),
             bundle,
-        }
+        };
+        desk.keep("FlexWebhookSecrets", &json!({"webhook_secrets": [SECRET]}));
+        desk.keep("FlexApiKey", &json!({"api_key": KEY}));
+        desk
+    }
+
+    /// Keeps the document of a secret.
+    pub fn keep(&self, name: &str, document: &Value) {
+        let secret = SecretText {
+            text: document.to_string(),
+            version: "v1".to_owned(),
+            changed_at: None,
+        };
+        self.services().secrets.insert(name.to_owned(), secret);
+    }
+
+    /// Sets a parameter of the stack.
+    pub fn set(&mut self, name: &str, value: &str) {
+        let parameters = &mut self.stack.parameters;
+        parameters.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The provider's API answers this to a method and a path.
+    pub fn answer(&self, call: &str, status: u16, body: Value) {
+        self.services().api.insert(call.to_owned(), (status, body));
+    }
+
+    /// A line of the log, this many seconds old.
+    pub fn log(&self, age: i64, fields: Value) {
+        let at = self.bundle.world.now() - SignedDuration::from_secs(age);
+        self.services().log.push(LogLine { at, fields });
+    }
+
+    /// The customer of the first purchase.
+    pub fn customer(&self) -> String {
+        let customer = self.bundle.order(1).customer;
+        customer.customer_id.unwrap().to_string()
+    }
+
+    /// The version of a mail.
+    pub fn version(&self, id: &str) -> String {
+        let receipt = self.bundle.receipt(&ReceiptId::new(id).unwrap());
+        receipt.version.to_string()
+    }
+
+    /// Gives the last posted request to intake. Returns the status of its answer.
+    pub async fn deliver_posted(&self) -> u16 {
+        let (_, headers, body) = self.services().posted.last().unwrap().clone();
+        let header = |name: &str| {
+            let found = headers.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        let incoming = intake::request::Incoming {
+            method: "POST",
+            provider: "flex",
+            header: &header,
+            body: &body,
+        };
+        self.bundle.intake.take(&incoming).await.reply().status
     }
 
     /// The same desk on a test stack.

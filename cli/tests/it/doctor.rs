@@ -1,7 +1,7 @@
 //! `doctor`: each check, its cure and its repair.
 
 use crate::{
-    desk::{Desk, FakeTerminal},
+    desk::{Desk, FakeTerminal, mail_account},
     read::busy,
 };
 use domain::{
@@ -10,7 +10,7 @@ use domain::{
 };
 use kit::{fakes::Hop, prelude::*};
 use till::{
-    backend::{Alarm, Function, LogLine, MailAccount, SecretText},
+    backend::{Alarm, Function, MailAccount},
     doctor,
     error::Exit,
 };
@@ -18,120 +18,77 @@ use till::{
 /// A healthy stack that serves Flex.
 pub fn healthy() -> Desk {
     let mut desk = Desk::open();
-    desk.stack
-        .parameters
-        .insert("Provider".to_owned(), "flex".to_owned());
     for (name, value) in [
+        ("Provider", "flex"),
         ("MerchantAddress", "12 Wharf Street|Portland, ME 04101"),
         ("SupportEmail", "support@harborandpine.com"),
         ("ReceiptSender", "receipts@harborandpine.com"),
     ] {
-        desk.stack
-            .parameters
-            .insert(name.to_owned(), value.to_owned());
+        desk.set(name, value);
     }
-    let now = desk.bundle.world.now();
-    let line = |minutes: i64, fields: Value| LogLine {
-        at: now - SignedDuration::from_mins(minutes),
-        fields,
-    };
-    {
-        let mut services = desk.services();
-        services
-            .verified
-            .insert("harborandpine.com".to_owned(), true);
-        services.log = vec![
-            line(
-                40,
-                json!({"function": "reconcile", "outcome": "reconciled", "missing": 0}),
-            ),
-            line(4, json!({"function": "sweep", "outcome": "swept"})),
-            line(3, json!({"function": "intake", "outcome": "accepted"})),
-        ];
-        for path in ["checkout/sessions", "refunds", "subscriptions", "invoices"] {
-            services
-                .api
-                .insert(format!("GET /v1/{path}?limit=1"), (200, json!({})));
-        }
-        services.answers = 401;
+    desk.log(
+        40 * 60,
+        json!({"function": "reconcile", "outcome": "reconciled", "missing": 0}),
+    );
+    desk.log(4 * 60, json!({"function": "sweep", "outcome": "swept"}));
+    desk.log(3 * 60, json!({"function": "intake", "outcome": "accepted"}));
+    for path in ["checkout/sessions", "refunds", "subscriptions", "invoices"] {
+        desk.answer(&format!("GET /v1/{path}?limit=1"), 200, json!({}));
     }
+    let mut services = desk.services();
+    services
+        .verified
+        .insert("harborandpine.com".to_owned(), true);
+    services.answers = 401;
+    drop(services);
     desk
 }
 
 #[tokio::test]
 async fn a_healthy_stack_has_no_finding() {
-    let ended = healthy().till(&["doctor"]).await;
-    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    let ended = healthy().till(&["doctor"]).await.exits(Exit::Done);
     insta::assert_snapshot!("healthy", ended.text);
 }
 
 /// One way to provoke each check.
 fn provoke(desk: &mut Desk, check: &str) {
-    let log = |desk: &Desk, fields: Value| {
-        let at = desk.bundle.world.now() - SignedDuration::from_mins(2);
-        desk.services().log.push(LogLine { at, fields });
-    };
     let alarm = |notifies: bool, state: &str| Alarm {
         name: "ParkedAlarm".to_owned(),
         state: state.to_owned(),
-        since: None,
         notifies,
     };
     let account = |desk: &Desk, change: fn(&mut MailAccount)| {
-        let mut account = MailAccount {
-            production: true,
-            sending: true,
-            enforcement: "HEALTHY".to_owned(),
-            sent_last_day: 10.0,
-            most_a_day: 200.0,
-        };
+        let mut account = mail_account();
         change(&mut account);
         desk.services().account = Some(account);
-    };
-    let secret = |desk: &Desk, name: &str, text: &Value| {
-        let secret = SecretText {
-            text: text.to_string(),
-            version: "v2".to_owned(),
-            changed_at: None,
-        };
-        desk.services().secrets.insert(name.to_owned(), secret);
     };
     match check {
         "aws.credentials" => drop(desk.services().away.insert("STS")),
         "stack.status" => "UPDATE_ROLLBACK_FAILED".clone_into(&mut desk.stack.status),
-        "stack.parameters" => drop(
-            desk.stack
-                .parameters
-                .insert("ReconcileDays".to_owned(), "0".to_owned()),
-        ),
+        "stack.parameters" => desk.set("ReconcileDays", "0"),
         "stack.version" => desk.stack.version = Some("0.0.1".to_owned()),
         "function.flow" => drop(desk.services().paused.insert(Function::Receipts)),
-        "function.start" => log(
-            desk,
+        "function.start" => desk.log(
+            120,
             json!({"function": "intake", "outcome": "cannot_start", "reason": "the secret is empty"}),
         ),
         "alarms.topic" => drop(desk.stack.parameters.remove("AlarmTopicArn")),
         "alarms.subscriber" => desk.services().subscriptions = (0, 1),
         "alarms.on" => desk.services().alarms = vec![alarm(false, "OK")],
         "alarms.ring" => desk.services().alarms = vec![alarm(true, "ALARM")],
-        "secret.webhook" => secret(
-            desk,
+        "secret.webhook" => desk.keep(
             "FlexWebhookSecrets",
             &json!({"webhook_secrets": ["whsec_!"]}),
         ),
-        "secret.api-key" => secret(desk, "FlexApiKey", &json!({"api_key": "fsk_test_1"})),
-        "provider.reach" => drop(
-            desk.services()
-                .api
-                .insert("GET /v1/refunds?limit=1".to_owned(), (403, json!({}))),
-        ),
+        "secret.api-key" => desk.keep("FlexApiKey", &json!({"api_key": "fsk_test_1"})),
+        "provider.reach" => desk.answer("GET /v1/refunds?limit=1", 403, json!({})),
         "webhook.url" => desk.services().answers = 404,
-        "webhook.arrives" => log(
-            desk,
+        "webhook.arrives" => desk.log(
+            120,
             json!({"function": "reconcile", "outcome": "reconciled", "missing": 3}),
         ),
-        "webhook.verifies" => log(
-            desk,
+        "webhook.verifies" => desk.log(
+            120,
             json!({"function": "intake", "outcome": "refused", "reason": "no signature matches"}),
         ),
         "mail.sender" => desk.services().verified.clear(),
@@ -139,7 +96,9 @@ fn provoke(desk: &mut Desk, check: &str) {
         "mail.enforcement" => account(desk, |account| {
             "PROBATION".clone_into(&mut account.enforcement);
         }),
-        "mail.quota" => account(desk, |account| account.sent_last_day = 190.0),
+        "mail.quota" => account(desk, |account| {
+            (account.sent_last_day, account.most_a_day) = (190.0, 200.0);
+        }),
         "work.letters" => {
             desk.bundle
                 .world
@@ -177,8 +136,8 @@ fn provoke(desk: &mut Desk, check: &str) {
         }
         // The healthy stack's URL refuses what is posted.
         "webhook.signed" => {}
-        "logs.privacy" => log(
-            desk,
+        "logs.privacy" => desk.log(
+            120,
             json!({"function": "intake", "outcome": "accepted", "reason": "to <pat@example.com>"}),
         ),
         other => panic!("{other} is not provoked"),
@@ -282,18 +241,7 @@ async fn deep_checks_run_on_request_only() {
     // Intake takes what the check posts.
     desk.services().answers = 200;
     desk.till(&["doctor", "webhook.signed"]).await;
-    let (_, headers, body) = desk.services().posted.last().unwrap().clone();
-    let header = |name: &str| {
-        let found = headers.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
-    };
-    let incoming = intake::request::Incoming {
-        method: "POST",
-        provider: "flex",
-        header: &header,
-        body: &body,
-    };
-    desk.bundle.intake.take(&incoming).await;
+    desk.deliver_posted().await;
     let signed = desk.till(&["doctor", "webhook.signed"]).await;
     let line = &signed.data()["checks"]
         .as_array()

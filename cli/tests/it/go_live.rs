@@ -12,9 +12,7 @@ use till::error::Exit;
 async fn setup_lets_ses_mail_a_link_to_the_sender_if_the_person_agrees() {
     for (agrees, exit) in [("y", Exit::Done), ("n", Exit::Attention)] {
         let mut desk = healthy().in_test_mode();
-        desk.stack
-            .parameters
-            .insert("Provider".to_owned(), "flex".to_owned());
+        desk.set("Provider", "flex");
         desk.services().verified.clear();
         desk.services()
             .verified
@@ -84,9 +82,7 @@ async fn setup_asks_for_what_is_missing_and_goes_on_where_it_stopped() {
 async fn an_endpoint_is_registered_where_the_api_does_it_and_its_secret_is_stored_unseen() {
     let mut desk = deployed();
     let answer = json!({"webhook": {"webhook_id": "fwh_1", "signing_secret": NEW}});
-    desk.services()
-        .api
-        .insert("POST /v1/webhooks".to_owned(), (200, answer));
+    desk.answer("POST /v1/webhooks", 200, answer);
     let ended = desk.confirmed(&["webhooks", "create"]).await;
     assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
     assert!(!ended.text.contains(NEW) && ended.text.contains("fwh_1"));
@@ -99,25 +95,15 @@ async fn an_endpoint_is_registered_where_the_api_does_it_and_its_secret_is_store
     let by_hand = desk.confirmed(&["webhooks", "create"]).await;
     assert_eq!(by_hand.exit, Exit::Failed);
     assert!(by_hand.text.contains("Events   all"), "{}", by_hand.text);
-    desk.stack
-        .parameters
-        .insert("Provider".to_owned(), "flint".to_owned());
+    desk.set("Provider", "flint");
     let answer = json!({"data": {"webhook_endpoint_id": "whe_1", "secret": NEW}});
-    desk.services()
-        .api
-        .insert("POST /v1/webhook-endpoints".to_owned(), (201, answer));
+    desk.answer("POST /v1/webhook-endpoints", 201, answer);
     let list = json!({"data": [{"id": "whe_1", "url": "https://old.example/hook", "enabled": false, "secret": NEW}]});
-    desk.services()
-        .api
-        .insert("GET /v1/webhook-endpoints".to_owned(), (200, list));
-    desk.services().api.insert(
-        "DELETE /v1/webhook-endpoints/whe_1".to_owned(),
-        (204, Value::Null),
-    );
-    let flint = desk
-        .confirmed(&["webhooks", "create", "--provider", "flint"])
-        .await;
-    assert_eq!(flint.exit, Exit::Done, "{}", flint.text);
+    desk.answer("GET /v1/webhook-endpoints", 200, list);
+    desk.answer("DELETE /v1/webhook-endpoints/whe_1", 204, Value::Null);
+    desk.confirmed(&["webhooks", "create", "--provider", "flint"])
+        .await
+        .exits(Exit::Done);
     let listed = desk.till(&["webhooks", "list"]).await;
     assert!(
         listed
@@ -125,16 +111,12 @@ async fn an_endpoint_is_registered_where_the_api_does_it_and_its_secret_is_store
             .contains("whe_1  https://old.example/hook  disabled")
             && !listed.text.contains(NEW)
     );
-    let deleted = desk
-        .confirmed(&["webhooks", "delete", "whe_1", "--provider", "flint"])
-        .await;
-    assert_eq!(deleted.exit, Exit::Done, "{}", deleted.text);
-    assert_eq!(
-        desk.confirmed(&["webhooks", "delete", "whe_2", "--provider", "flint"])
-            .await
-            .exit,
-        Exit::NotFound
-    );
+    desk.confirmed(&["webhooks", "delete", "whe_1", "--provider", "flint"])
+        .await
+        .exits(Exit::Done);
+    desk.confirmed(&["webhooks", "delete", "whe_2", "--provider", "flint"])
+        .await
+        .exits(Exit::NotFound);
 }
 
 #[tokio::test]
@@ -142,33 +124,17 @@ async fn a_signed_event_without_effect_proves_url_and_secret() {
     let desk = healthy();
     desk.services().answers = 200;
     // Nothing stores it: another stack answers under this URL.
-    let ended = desk.till(&["webhooks", "test"]).await;
-    assert_eq!(ended.exit, Exit::Failed);
+    let ended = desk.till(&["webhooks", "test"]).await.exits(Exit::Failed);
     assert!(ended.text.contains("another stack"), "{}", ended.text);
-    let (url, headers, body) = desk.services().posted.last().unwrap().clone();
-    assert!(url.ends_with("/webhooks/flex"));
+    assert!(desk.services().posted[0].0.ends_with("/webhooks/flex"));
     // The posted delivery verifies, is stored and needs nothing.
-    let header = |name: &str| {
-        headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-    };
-    let incoming = intake::request::Incoming {
-        method: "POST",
-        provider: "flex",
-        header: &header,
-        body: &body,
-    };
-    let answer = desk.bundle.intake.take(&incoming).await;
-    assert_eq!(answer.reply().status, 200);
+    assert_eq!(desk.deliver_posted().await, 200);
     let id = EventId::new(ended.data()["event_id"].as_str().unwrap()).unwrap();
     assert_eq!(
         desk.bundle.world.event(&id).await.unwrap().unwrap().state,
         NotNeeded
     );
-    let stored = desk.till(&["webhooks", "test"]).await;
-    assert_eq!(stored.exit, Exit::Done, "{}", stored.text);
+    let stored = desk.till(&["webhooks", "test"]).await.exits(Exit::Done);
     insta::assert_snapshot!("webhook_test", stored.text);
     desk.services().answers = 401;
     assert_eq!(desk.till(&["webhooks", "test"]).await.exit, Exit::Failed);
@@ -192,18 +158,13 @@ async fn the_needed_types_are_listed_one_a_line() {
 
 #[tokio::test]
 async fn a_checkout_is_made_in_test_mode_only_and_its_items_are_shown() {
-    assert_eq!(
-        healthy()
-            .till(&["checkout", "create", "--price", "fprice_1"])
-            .await
-            .exit,
-        Exit::Usage
-    );
+    healthy()
+        .till(&["checkout", "create", "--price", "fprice_1"])
+        .await
+        .exits(Exit::Usage);
     let desk = Desk::open().in_test_mode();
     let session = json!({"checkout_session": {"checkout_session_id": "fcs_9", "redirect_url": "https://checkout.withflex.com/pay/c/fcs_9"}});
-    desk.services()
-        .api
-        .insert("POST /v1/checkout/sessions".to_owned(), (200, session));
+    desk.answer("POST /v1/checkout/sessions", 200, session);
     let created = desk
         .till(&[
             "checkout",
@@ -222,15 +183,11 @@ async fn a_checkout_is_made_in_test_mode_only_and_its_items_are_shown() {
         json!("1047")
     );
     let items = json!({"line_items": purchase(1).line_items});
-    desk.services().api.insert(
-        "GET /v1/checkout/sessions/fcs_9/line_items".to_owned(),
-        (200, items),
-    );
+    desk.answer("GET /v1/checkout/sessions/fcs_9/line_items", 200, items);
     let shown = desk.till(&["line-items", "fcs_9"]).await;
     insta::assert_snapshot!("line_items", shown.text);
-    assert_eq!(
-        desk.till(&["line-items", "fcs_10"]).await.exit,
-        Exit::NotFound
-    );
+    desk.till(&["line-items", "fcs_10"])
+        .await
+        .exits(Exit::NotFound);
     assert_eq!(desk.till(&["line-items", "../x"]).await.exit, Exit::Usage);
 }

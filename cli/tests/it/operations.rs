@@ -122,19 +122,7 @@ async fn every_command_of_the_operators_guide_runs() {
             "fevt_1" => "fevt_9".to_owned(),
             "fcs_1-order" => format!("{number}-order"),
             "fcs_1" | "1047" => number.clone(),
-            "fcus_1" => desk
-                .bundle
-                .world
-                .kept()
-                .orders
-                .values()
-                .next()
-                .unwrap()
-                .customer
-                .customer_id
-                .clone()
-                .unwrap()
-                .to_string(),
+            "fcus_1" => desk.customer(),
             word => word.to_owned(),
         };
         let mut args: Vec<String> = args.iter().map(real).collect();
@@ -162,11 +150,7 @@ async fn the_page_shows_the_order_as_it_is_printed() {
     let path = format!("{}/../docs/till.md", env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = ended.text.lines().map(str::trim_end).collect();
-    let printed = lines.join(
-        "
-",
-    ) + "
-";
+    let printed = lines.join("\n") + "\n";
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
         let (before, rest) = page.split_once("```text\n").unwrap();
         let (_, after) = rest.split_once("```\n").unwrap();

@@ -136,13 +136,7 @@ async fn a_rich_order_shows_everything_and_what_to_do() {
 async fn any_id_leads_to_the_order() {
     let desk = rich().await;
     let order = purchase(1).order_id().to_owned();
-    let customer = desk
-        .bundle
-        .order(1)
-        .customer
-        .customer_id
-        .unwrap()
-        .to_string();
+    let customer = desk.customer();
     for id in [
         &*order,
         "order-1",
@@ -200,23 +194,18 @@ async fn a_parked_order_says_what_waits() {
     let desk = Desk::over(bundle);
     let order = purchase(1).order_id().to_owned();
     let body = json!({"checkout_session": {"status": "open", "payment_status": "unpaid"}});
-    desk.services()
-        .api
-        .insert(format!("GET /v1/checkout/sessions/{order}"), (200, body));
-    let ended = desk.till(&["order", &order]).await;
-    assert_eq!(ended.exit, Exit::NotFound);
+    desk.answer(&format!("GET /v1/checkout/sessions/{order}"), 200, body);
+    let ended = desk.till(&["order", &order]).await.exits(Exit::NotFound);
     insta::assert_snapshot!("parked_text", ended.text);
     insta::assert_snapshot!("parked_json", ended.pretty());
-    let why = desk.till(&["why", "fevt_1"]).await;
-    assert_eq!(why.exit, Exit::Attention);
+    let why = desk.till(&["why", "fevt_1"]).await.exits(Exit::Attention);
     insta::assert_snapshot!("parked_why", why.text);
 }
 
 #[tokio::test]
 async fn a_missing_order_says_where_it_was_searched() {
     let desk = Desk::open();
-    let ended = desk.till(&["order", "1052"]).await;
-    assert_eq!(ended.exit, Exit::NotFound);
+    let ended = desk.till(&["order", "1052"]).await.exits(Exit::NotFound);
     insta::assert_snapshot!("missing_text", ended.text);
     insta::assert_snapshot!("missing_json", ended.pretty());
 }
@@ -228,8 +217,7 @@ async fn an_order_of_flint_shows_no_eligibility() {
     shop.post(&serde_json::from_str(&text).unwrap()).await;
     shop.bundle.drain().await;
     let desk = Desk::over(shop.bundle).in_test_mode();
-    let ended = desk.till(&["order", "ord_1001"]).await;
-    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    let ended = desk.till(&["order", "ord_1001"]).await.exits(Exit::Done);
     assert!(!ended.text.contains("HSA"));
     insta::assert_snapshot!("flint_text", ended.text);
     insta::assert_snapshot!("flint_json", ended.pretty());
@@ -265,52 +253,31 @@ async fn a_subscription_with_a_switched_plan_shows_its_access() {
     }
     let desk = Desk::over(bundle);
     let id = life.subscription_id();
-    let ended = desk.till(&["order", &id]).await;
-    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    let ended = desk.till(&["order", &id]).await.exits(Exit::Done);
     insta::assert_snapshot!("plan_switch_text", ended.text);
-    let access = desk.till(&["access", &id]).await;
-    assert_eq!(access.exit, Exit::Done);
+    let access = desk.till(&["access", &id]).await.exits(Exit::Done);
     insta::assert_snapshot!("plan_switch_access", access.text);
 }
 
 #[tokio::test]
 async fn an_address_is_asked_for_and_never_an_argument() {
-    let desk = rich().await;
-    assert_eq!(
-        desk.till(&["order", "pat@example.com"]).await.exit,
-        Exit::Usage
-    );
-    let customer = desk.bundle.order(1).customer.customer_id.unwrap();
+    let mut desk = rich().await;
+    desk.till(&["order", "pat@example.com"])
+        .await
+        .exits(Exit::Usage);
     let body = json!({"customers": [
         {"customer_id": "fcus_other", "email": "other@example.com"},
-        {"customer_id": customer, "email": "PAT@example.com"},
+        {"customer_id": desk.customer(), "email": "PAT@example.com"},
     ]});
-    {
-        let mut services = desk.services();
-        let none = json!({"customers": []});
-        services.api.insert(
-            "GET /v1/customers?email=pat%40example.com".to_owned(),
-            (200, body),
-        );
-        services.api.insert(
-            "GET /v1/customers?email=guest%40example.com".to_owned(),
-            (200, none),
-        );
-    }
-    let mut desk = desk;
-    desk.stack
-        .parameters
-        .insert("Provider".to_owned(), "flex".to_owned());
-    let typing = |address: &str| FakeTerminal {
-        interactive: true,
-        answers: std::sync::Mutex::new([address.to_owned()].into()),
-        ..FakeTerminal::default()
-    };
-    let unknown = typing("guest@example.com");
+    let none = json!({"customers": []});
+    desk.answer("GET /v1/customers?email=pat%40example.com", 200, body);
+    desk.answer("GET /v1/customers?email=guest%40example.com", 200, none);
+    desk.set("Provider", "flex");
+    let unknown = FakeTerminal::typing(&["guest@example.com"]);
     let ended = desk.till_at(&unknown, &["order", "--email"]).await;
     assert_eq!(ended.exit, Exit::NotFound, "{}", ended.text);
     assert_eq!(ended.data()["orders"], json!([]));
-    let terminal = typing("pat@example.com");
+    let terminal = FakeTerminal::typing(&["pat@example.com"]);
     let ended = desk.till_at(&terminal, &["order", "--email"]).await;
     assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
     assert_eq!(ended.data()["order_id"], json!(purchase(1).order_id()));

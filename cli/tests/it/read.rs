@@ -6,10 +6,7 @@ use crate::{
 };
 use domain::values::note::Action;
 use kit::{fakes::Hop, prelude::*};
-use till::{
-    backend::{Alarm, LogLine},
-    error::Exit,
-};
+use till::{backend::Alarm, error::Exit};
 
 /// A stack on which something of each kind waits: a parked event, a held and a failed mail, a dead letter.
 pub async fn busy() -> Desk {
@@ -40,56 +37,46 @@ pub async fn busy() -> Desk {
         .give_up(Hop::Fulfillment, "{}".to_owned(), "not ours".to_owned());
     bundle.world.pass(Duration::from_hours(3));
     let desk = Desk::over(bundle);
-    let now = desk.bundle.world.now();
-    let line = |seconds: i64, fields: Value| LogLine {
-        at: now - SignedDuration::from_secs(seconds),
-        fields,
-    };
-    {
-        let mut services = desk.services();
-        services.log = vec![
-            line(
-                1320,
-                json!({"function": "reconcile", "outcome": "reconciled", "missing": 2, "message": "lists read"}),
-            ),
-            line(
-                180,
-                json!({"function": "intake", "outcome": "accepted", "event_type": "checkout.session.completed", "event_id": "fevt_9", "message": "delivery kept"}),
-            ),
-            line(
-                60,
-                json!({"function": "sweep", "outcome": "swept", "message": "rows requeued", "more": false}),
-            ),
-        ];
-        let alarm = |name: &str, state: &str| Alarm {
-            name: name.to_owned(),
-            state: state.to_owned(),
-            since: None,
-            notifies: true,
-        };
-        services.alarms = vec![alarm("ParkedAlarm", "ALARM"), alarm("StalledAlarm", "OK")];
+    for (age, fields) in [
+        (
+            1320,
+            json!({"function": "reconcile", "outcome": "reconciled", "missing": 2, "message": "lists read"}),
+        ),
+        (
+            180,
+            json!({"function": "intake", "outcome": "accepted", "event_type": "checkout.session.completed", "event_id": "fevt_9", "message": "delivery kept"}),
+        ),
+        (
+            60,
+            json!({"function": "sweep", "outcome": "swept", "message": "rows requeued", "more": false}),
+        ),
+    ] {
+        desk.log(age, fields);
     }
+    let alarm = |name: &str, state: &str| Alarm {
+        name: name.to_owned(),
+        state: state.to_owned(),
+        notifies: true,
+    };
+    desk.services().alarms = vec![alarm("ParkedAlarm", "ALARM"), alarm("StalledAlarm", "OK")];
     desk
 }
 
 #[tokio::test]
 async fn the_status_lists_what_waits_for_a_person() {
     let desk = busy().await;
-    let ended = desk.till(&["status"]).await;
-    assert_eq!(ended.exit, Exit::Attention);
+    let ended = desk.till(&["status"]).await.exits(Exit::Attention);
     insta::assert_snapshot!("status_text", ended.text);
     insta::assert_snapshot!("status_json", ended.pretty());
     assert_eq!(desk.till(&["status", "--exit-zero"]).await.exit, Exit::Done);
-    let quiet = Desk::open().till(&["status"]).await;
-    assert_eq!(quiet.exit, Exit::Done, "{}", quiet.text);
+    Desk::open().till(&["status"]).await.exits(Exit::Done);
 }
 
 #[tokio::test]
 async fn the_status_says_what_it_could_not_read() {
     let desk = busy().await;
     desk.services().away.extend(["Logs", "CloudWatch"]);
-    let ended = desk.till(&["status"]).await;
-    assert_eq!(ended.exit, Exit::Attention);
+    let ended = desk.till(&["status"]).await.exits(Exit::Attention);
     assert!(
         ended.text.contains("the alarms are unknown"),
         "{}",
@@ -130,10 +117,9 @@ async fn events_are_listed_filtered_and_shown() {
     assert_eq!(desk.till(&["events", "--stuck", "--ids"]).await.text, "");
     let shown = desk.till(&["event", "show", "fevt_9"]).await;
     insta::assert_snapshot!("event_text", shown.text);
-    assert_eq!(
-        desk.till(&["event", "show", "fevt_none"]).await.exit,
-        Exit::NotFound
-    );
+    desk.till(&["event", "show", "fevt_none"])
+        .await
+        .exits(Exit::NotFound);
     assert_eq!(desk.till(&["why", "fevt_none"]).await.exit, Exit::NotFound);
 }
 
@@ -165,21 +151,18 @@ async fn mails_are_listed_explained_and_previewed() {
     let shown = desk.till(&["mail", "show", &id]).await;
     insta::assert_snapshot!("mail_text", shown.text);
     assert_eq!(desk.till(&["why", &id]).await.exit, Exit::Attention);
-    let preview = desk.till(&["mail", "preview", &id]).await;
-    assert_eq!(preview.exit, Exit::Done, "{}", preview.text);
+    let preview = desk.till(&["mail", "preview", &id]).await.exits(Exit::Done);
     assert!(preview.text.contains("Subject:") && !preview.text.contains("pat@example.com"));
     let revealed = desk
         .till(&["mail", "preview", &id, "--reveal", "--html"])
         .await;
     assert!(revealed.text.contains("pat@example.com") && revealed.text.contains("<html"));
-    assert_eq!(
-        desk.till(&["mail", "list", "--status", "lost"]).await.exit,
-        Exit::Usage
-    );
-    assert_eq!(
-        desk.till(&["mail", "show", "none"]).await.exit,
-        Exit::NotFound
-    );
+    desk.till(&["mail", "list", "--status", "lost"])
+        .await
+        .exits(Exit::Usage);
+    desk.till(&["mail", "show", "none"])
+        .await
+        .exits(Exit::NotFound);
 }
 
 #[tokio::test]
@@ -196,10 +179,9 @@ async fn stock_is_listed_with_its_movements_and_shortfalls() {
     insta::assert_snapshot!("stock_list_json", list.pretty());
     let show = desk.till(&["stock", "show", "BRACE-M"]).await;
     insta::assert_snapshot!("stock_show", show.text);
-    assert_eq!(
-        desk.till(&["stock", "show", "NONE"]).await.exit,
-        Exit::NotFound
-    );
+    desk.till(&["stock", "show", "NONE"])
+        .await
+        .exits(Exit::NotFound);
     let history = desk.till(&["stock", "history", "BRACE-M"]).await;
     insta::assert_snapshot!("stock_history", history.text);
     assert_eq!(
@@ -222,25 +204,20 @@ async fn orders_are_searched_within_a_bound() {
         desk.till(&["orders", "--state", "refunded"]).await.data()["orders"],
         json!([])
     );
-    assert_eq!(
-        desk.till(&["orders", "--since", "now"]).await.exit,
-        Exit::Usage
-    );
+    desk.till(&["orders", "--since", "now"])
+        .await
+        .exits(Exit::Usage);
 }
 
 #[tokio::test]
 async fn the_log_is_read_as_sentences() {
     let desk = busy().await;
-    let at = desk.bundle.world.now() - SignedDuration::from_secs(90);
     for message in [
         "START RequestId: 1",
         "REPORT RequestId: 1",
         "2026 1 Task timed out after 3.00 seconds",
     ] {
-        desk.services().log.push(LogLine {
-            at,
-            fields: json!({"message": message}),
-        });
+        desk.log(90, json!({"message": message}));
     }
     let ended = desk.till(&["logs"]).await;
     insta::assert_snapshot!("logs_text", ended.text);
@@ -261,8 +238,7 @@ async fn the_log_is_read_as_sentences() {
 #[tokio::test]
 async fn the_reports_about_money_name_their_period() {
     let desk = rich().await;
-    let journal = desk.till(&["journal", "2026-03"]).await;
-    assert_eq!(journal.exit, Exit::Done, "{}", journal.text);
+    let journal = desk.till(&["journal", "2026-03"]).await.exits(Exit::Done);
     insta::assert_snapshot!("journal_text", journal.text);
     let receivables = desk.till(&["receivables"]).await;
     insta::assert_snapshot!("receivables_text", receivables.text);

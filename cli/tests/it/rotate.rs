@@ -2,39 +2,23 @@
 
 use crate::desk::{Desk, Ended, FakeTerminal};
 use kit::{prelude::*, story::SECRET};
-use till::{
-    backend::{LogLine, SecretText},
-    error::Exit,
-};
+use till::error::Exit;
 
 const OLD: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "whsec_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
+const ROTATION: &str = "POST /v1/webhook-endpoints/whe_1/rotate-secret";
+
 /// A stack of both providers, whose Flint rotates.
 fn shop() -> Desk {
     let desk = Desk::open();
-    let secret = SecretText {
-        text: json!({"webhook_secrets": [OLD]}).to_string(),
-        version: "v1".to_owned(),
-        changed_at: None,
-    };
+    desk.keep("FlintWebhookSecrets", &json!({"webhook_secrets": [OLD]}));
     let url = desk.stack.webhook_url("flint").unwrap().to_owned();
     let list = json!({"data": [
         {"id": "whe_0", "url": "https://old.example/hook"}, {"id": "whe_1", "url": url},
     ]});
-    {
-        let mut services = desk.services();
-        services
-            .secrets
-            .insert("FlintWebhookSecrets".to_owned(), secret);
-        services
-            .api
-            .insert("GET /v1/webhook-endpoints".to_owned(), (200, list));
-        services.api.insert(
-            "POST /v1/webhook-endpoints/whe_1/rotate-secret".to_owned(),
-            (200, json!({"id": "whe_1", "secret": NEW})),
-        );
-    }
+    desk.answer("GET /v1/webhook-endpoints", 200, list);
+    desk.answer(ROTATION, 200, json!({"id": "whe_1", "secret": NEW}));
     desk
 }
 
@@ -47,8 +31,7 @@ fn delivered(desk: &Desk, event_id: &str, provider: &str, key: u64) {
     let fields = json!({
         "function": "intake", "outcome": "accepted", "provider": provider, "event_id": event_id, "key": key,
     });
-    let at = desk.bundle.world.now() - SignedDuration::from_mins(1);
-    desk.services().log.push(LogLine { at, fields });
+    desk.log(60, fields);
 }
 
 const FLINT: [&str; 4] = ["webhooks", "rotate", "--provider", "flint"];
@@ -72,8 +55,7 @@ async fn flint_makes_the_secret_and_a_delivery_by_it_alone_ends_the_rotation() {
         (Exit::Attention, &json!("begin"))
     );
     assert_eq!(stored(&desk, "FlintWebhookSecrets"), json!([OLD]));
-    let begun = rotated(&desk).await;
-    assert_eq!(begun.exit, Exit::Attention, "{}", begun.text);
+    let begun = rotated(&desk).await.exits(Exit::Attention);
     insta::assert_snapshot!("rotate_begun", begun.text);
     assert_eq!(stored(&desk, "FlintWebhookSecrets"), json!([OLD, NEW]));
     // Not evidence: a delivery by the old secret, one of the other provider, and one of till itself.
@@ -98,14 +80,10 @@ async fn flint_makes_the_secret_and_a_delivery_by_it_alone_ends_the_rotation() {
     insta::assert_snapshot!("rotate_waiting", rotated(&desk).await.text);
     delivered(&desk, "whev_2", "flint", 1);
     // Without a confirmation the old secret stays.
-    assert_eq!(
-        desk.till(&[&FLINT[..], &["--why", "yearly"]].concat())
-            .await
-            .exit,
-        Exit::Unconfirmed
-    );
-    let over = rotated(&desk).await;
-    assert_eq!(over.exit, Exit::Done, "{}", over.text);
+    desk.till(&[&FLINT[..], &["--why", "yearly"]].concat())
+        .await
+        .exits(Exit::Unconfirmed);
+    rotated(&desk).await.exits(Exit::Done);
     assert_eq!(stored(&desk, "FlintWebhookSecrets"), json!([NEW]));
     assert_eq!(
         stored(&desk, "FlexWebhookSecrets"),
@@ -134,15 +112,13 @@ async fn the_operator_may_end_it_but_not_before_it_began() {
 #[tokio::test]
 async fn a_secret_that_could_not_be_stored_is_replaced_by_the_next_run() {
     let desk = shop();
-    let rotation = "POST /v1/webhook-endpoints/whe_1/rotate-secret".to_owned();
-    let good = desk.services().api[&rotation].clone();
-    let short = (200, json!({"id": "whe_1", "secret": "whsec_AAEC"}));
-    desk.services().api.insert(rotation.clone(), short);
-    let lost = rotated(&desk).await;
-    assert_eq!(lost.exit, Exit::Usage, "{}", lost.text);
+    let good = desk.services().api[ROTATION].clone();
+    let short = json!({"id": "whe_1", "secret": "whsec_AAEC"});
+    desk.answer(ROTATION, 200, short);
+    let lost = rotated(&desk).await.exits(Exit::Usage);
     assert!(lost.text.contains("Repeat this command"), "{}", lost.text);
     assert_eq!(stored(&desk, "FlintWebhookSecrets"), json!([OLD]));
-    desk.services().api.insert(rotation, good);
+    desk.answer(ROTATION, good.0, good.1);
     assert_eq!(rotated(&desk).await.exit, Exit::Attention);
     assert_eq!(stored(&desk, "FlintWebhookSecrets"), json!([OLD, NEW]));
 }
@@ -153,10 +129,7 @@ async fn an_endpoint_that_is_unknown_or_not_the_only_one_is_named() {
     let url = desk.stack.webhook_url("flint").unwrap().to_owned();
     let list = |ids: &[&str]| {
         let all: Vec<Value> = ids.iter().map(|id| json!({"id": id, "url": url})).collect();
-        desk.services().api.insert(
-            "GET /v1/webhook-endpoints".to_owned(),
-            (200, json!({"data": all})),
-        );
+        desk.answer("GET /v1/webhook-endpoints", 200, json!({"data": all}));
     };
     list(&[]);
     assert_eq!(desk.confirmed(&FLINT).await.exit, Exit::NotFound);
@@ -167,14 +140,12 @@ async fn an_endpoint_that_is_unknown_or_not_the_only_one_is_named() {
         "{}",
         several.text
     );
-    let bad = desk
-        .confirmed(&[&FLINT[..], &["--endpoint", "../x"]].concat())
-        .await;
-    assert_eq!(bad.exit, Exit::Usage);
-    let named = desk
-        .confirmed(&[&FLINT[..], &["--endpoint", "whe_1"]].concat())
-        .await;
-    assert_eq!(named.exit, Exit::Attention, "{}", named.text);
+    desk.confirmed(&[&FLINT[..], &["--endpoint", "../x"]].concat())
+        .await
+        .exits(Exit::Usage);
+    desk.confirmed(&[&FLINT[..], &["--endpoint", "whe_1"]].concat())
+        .await
+        .exits(Exit::Attention);
     assert_eq!(stored(&desk, "FlintWebhookSecrets"), json!([OLD, NEW]));
 }
 
@@ -182,22 +153,15 @@ async fn an_endpoint_that_is_unknown_or_not_the_only_one_is_named() {
 async fn at_flex_the_steps_are_printed_and_the_secret_is_pasted() {
     let desk = shop();
     let flex = ["webhooks", "rotate"];
-    let steps = desk.confirmed(&flex).await;
-    assert_eq!(steps.exit, Exit::Attention);
+    let steps = desk.confirmed(&flex).await.exits(Exit::Attention);
     insta::assert_snapshot!("rotate_flex", steps.text);
     assert_eq!(stored(&desk, "FlexWebhookSecrets"), json!([SECRET]));
-    let typing = |answers: &[&str]| FakeTerminal {
-        interactive: true,
-        answers: std::sync::Mutex::new(answers.iter().map(|answer| (*answer).to_owned()).collect()),
-        ..FakeTerminal::default()
-    };
-    let same = desk
-        .till_at(&typing(&["yearly", "flex-live", SECRET]), &flex)
-        .await;
-    assert_eq!(same.exit, Exit::Usage, "{}", same.text);
-    let pasted = desk
-        .till_at(&typing(&["yearly", "flex-live", NEW]), &flex)
-        .await;
-    assert_eq!(pasted.exit, Exit::Attention, "{}", pasted.text);
+    let typing = FakeTerminal::typing;
+    desk.till_at(&typing(&["yearly", "flex-live", SECRET]), &flex)
+        .await
+        .exits(Exit::Usage);
+    desk.till_at(&typing(&["yearly", "flex-live", NEW]), &flex)
+        .await
+        .exits(Exit::Attention);
     assert_eq!(stored(&desk, "FlexWebhookSecrets"), json!([SECRET, NEW]));
 }

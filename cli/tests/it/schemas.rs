@@ -240,25 +240,3 @@ fn an_output_that_lacks_a_member_or_has_an_unknown_one_is_refused() {
         assert!(refused(&bad).is_some(), "{pointer}");
     }
 }
-
-#[test]
-fn every_schema_that_the_sources_name_is_published() {
-    let known: BTreeSet<&str> = published().iter().map(|of| of.name).collect();
-    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            for part in text.split("\"till.").skip(1) {
-                let name = format!("till.{}", part.split('"').next().unwrap());
-                if name.contains('/') {
-                    assert!(known.contains(&*name), "{}: {name}", path.display());
-                }
-            }
-        }
-    }
-}

@@ -133,6 +133,17 @@ struct Class {
     types: Option<&'static str>,
 }
 
+impl Class {
+    /// The value to type on a stack. An API key fits the mode.
+    fn value(&self, stack: &str) -> Option<&'static str> {
+        match self.types {
+            Some("KEY") if stack == "flex-live" => Some("fsk_live123456"),
+            Some("KEY") => Some("fsk_test_123456"),
+            types => types,
+        }
+    }
+}
+
 const YES_OR_NO: &str = "Do it? [y/N]";
 const NAME: &str = "This stack is LIVE. Type flex-live to confirm:";
 
@@ -173,22 +184,14 @@ const STACKS: [&str; 2] = ["flex-test", "flex-live"];
 /// Starts the command at a terminal and answers everything before its prompt.
 fn begun(stub: &AwsStub, class: &Class, stack: &str) -> Session {
     let mut session = at_terminal(stub, 80, &format!("{} --stack {stack}", class.line));
-    match class.types {
-        Some("KEY") => {
+    if let Some(value) = class.value(stack) {
+        if class.types == Some("KEY") {
             session.until("API key (hidden):");
             session.until_hidden();
-            let key = if stack == "flex-live" {
-                "fsk_live123456"
-            } else {
-                "fsk_test_123456"
-            };
-            session.types(key);
-        }
-        Some(address) => {
+        } else {
             session.until("Address:");
-            session.types(address);
         }
-        None => {}
+        session.types(value);
     }
     session
 }
@@ -247,15 +250,7 @@ fn without_a_terminal_a_write_ends_with_5_at_once_and_yes_needs_the_name() {
                 let line = format!("{} {more}", class.line);
                 let mut command = command(&stub, 0, &line);
                 command.env("TILL_STACK", stack);
-                let value = class.types.unwrap_or_default();
-                let value = value.replace(
-                    "KEY",
-                    if stack == "flex-live" {
-                        "fsk_live123456"
-                    } else {
-                        "fsk_test_123456"
-                    },
-                );
+                let value = class.value(stack).unwrap_or_default();
                 let mut child = command
                     .stdin(std::process::Stdio::piped())
                     .stdout(std::process::Stdio::piped())

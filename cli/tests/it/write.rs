@@ -10,10 +10,7 @@ use kit::{
     fakes::{Fault, Hop},
     prelude::*,
 };
-use till::{
-    backend::{Function, LogLine},
-    error::Exit,
-};
+use till::{backend::Function, error::Exit};
 
 #[tokio::test]
 async fn a_release_decides_again_and_a_dry_run_changes_nothing() {
@@ -31,26 +28,19 @@ async fn a_release_decides_again_and_a_dry_run_changes_nothing() {
     insta::assert_snapshot!("release_json", ended.pretty());
     desk.bundle.drain().await;
     assert_eq!(desk.bundle.state("fevt_9"), Processed);
-    assert_eq!(
-        desk.confirmed(&["event", "release", "fevt_none"])
-            .await
-            .exit,
-        Exit::NotFound
-    );
+    desk.confirmed(&["event", "release", "fevt_none"])
+        .await
+        .exits(Exit::NotFound);
 }
 
 #[tokio::test]
 async fn ids_come_by_stdin_and_a_failure_does_not_stop_the_rest() {
     let desk = busy().await;
-    let terminal = FakeTerminal {
-        input: "fevt_1\nfevt_2 fevt_2\n".to_owned(),
-        ..FakeTerminal::default()
-    };
+    let terminal = FakeTerminal::piping("fevt_1\nfevt_2 fevt_2\n");
     // The reads of the plan go through; the first write fails.
     desk.bundle.strike_next(3, Fault::FailBefore);
     let args = ["event", "replay", "-", "--yes", "--why", "check"];
-    let ended = desk.till_at(&terminal, &args).await;
-    assert_eq!(ended.exit, Exit::Failed, "{}", ended.text);
+    let ended = desk.till_at(&terminal, &args).await.exits(Exit::Failed);
     let events = ended.data()["events"].as_array().unwrap();
     assert_eq!(events.len(), 2, "no id twice");
     assert_eq!(
@@ -146,52 +136,33 @@ async fn dead_letters_are_looked_at_and_then_moved() {
 #[tokio::test]
 async fn a_bounced_notice_is_corrected_cleared_and_sent_again() {
     let desk = rich().await;
-    let order = purchase(1).order_id().to_owned();
-    let typed = FakeTerminal {
-        input: "new@example.org".to_owned(),
-        ..FakeTerminal::default()
-    };
+    let typed = FakeTerminal::piping("new@example.org");
     let flags = ["--yes", "--why", "the customer called"];
     let correct = [&["mail", "correct-address", "order-1"], &flags[..]].concat();
-    let ended = desk.till_at(&typed, &correct).await;
-    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    let ended = desk.till_at(&typed, &correct).await.exits(Exit::Done);
     assert_eq!(
         desk.bundle.order(1).customer.email.as_deref(),
         Some("new@example.org")
     );
     assert!(!ended.text.contains("new@example.org"), "{}", ended.text);
-    let bad = FakeTerminal {
-        input: "no address".to_owned(),
-        ..FakeTerminal::default()
-    };
-    let refused = desk.till_at(&bad, &correct).await;
-    assert_eq!(refused.exit, Exit::Usage);
+    let bad = FakeTerminal::piping("no address");
+    let refused = desk.till_at(&bad, &correct).await.exits(Exit::Usage);
     assert!(!refused.text.contains("no address"));
-    let old = FakeTerminal {
-        input: desk.bundle.mailed_to(0),
-        ..FakeTerminal::default()
-    };
+    let old = FakeTerminal::piping(&desk.bundle.mailed_to(0));
     let clear = [&["mail", "clear-address", "--ses"], &flags[..]].concat();
-    let cleared = desk.till_at(&old, &clear).await;
-    assert_eq!(cleared.exit, Exit::Done, "{}", cleared.text);
+    desk.till_at(&old, &clear).await.exits(Exit::Done);
     assert_eq!(desk.services().unsuppressed.len(), 1);
     let resend = ["mail", "resend", "fre_1-refund"];
     let dry = desk.till(&[&resend[..], &["--dry-run"]].concat()).await;
     assert_eq!(dry.exit, Exit::Done);
     desk.bundle.world.pass(Duration::from_mins(1));
-    let ended = desk
-        .confirmed(&[&resend[..], &["--version", &version(&desk, "fre_1-refund")]].concat())
-        .await;
-    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    desk.confirmed(&[&resend[..], &["--version", &desk.version("fre_1-refund")]].concat())
+        .await
+        .exits(Exit::Done);
     desk.bundle.drain().await;
     assert_eq!(desk.bundle.mails(), 3);
-    let _ = order;
     for why in ["first try", "second try"] {
-        let version = desk
-            .bundle
-            .receipt(&ReceiptId::new("fre_1-refund").unwrap())
-            .version
-            .to_string();
+        let version = desk.version("fre_1-refund");
         let resend = ["mail", "resend", "fre_1-refund", "--version", &version];
         let resend = [&resend[..], &["--yes", "--by", "ana", "--why", why]].concat();
         assert_eq!(desk.till(&resend).await.exit, Exit::Done);
@@ -212,24 +183,15 @@ async fn a_bounced_notice_is_corrected_cleared_and_sent_again() {
     }
 }
 
-fn version(desk: &Desk, id: &str) -> String {
-    desk.bundle
-        .receipt(&ReceiptId::new(id).unwrap())
-        .version
-        .to_string()
-}
-
 #[tokio::test]
 async fn a_held_mail_is_closed() {
     let desk = busy().await;
     let id = format!("{}-order", purchase(1).order_id());
-    let close = ["mail", "close", &id, "--version", &version(&desk, &id)];
-    assert_eq!(
-        desk.till(&[&close[..], &["--dry-run"]].concat()).await.exit,
-        Exit::Done
-    );
-    let ended = desk.confirmed(&close).await;
-    assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
+    let close = ["mail", "close", &id, "--version", &desk.version(&id)];
+    desk.till(&[&close[..], &["--dry-run"]].concat())
+        .await
+        .exits(Exit::Done);
+    desk.confirmed(&close).await.exits(Exit::Done);
     assert_matches!(
         desk.bundle
             .receipt(&ReceiptId::new(id.clone()).unwrap())
@@ -299,10 +261,7 @@ async fn a_count_loses_what_was_sold_since_and_bad_rows_stop_it() {
 async fn what_is_exported_is_imported_without_a_change() {
     let desk = Desk::open();
     let exported = desk.till(&["stock", "export"]).await;
-    let terminal = FakeTerminal {
-        input: exported.text,
-        ..FakeTerminal::default()
-    };
+    let terminal = FakeTerminal::piping(&exported.text);
     let ended = desk
         .till_at(&terminal, &["stock", "import", "-", "--dry-run"])
         .await;
@@ -349,9 +308,7 @@ async fn a_history_has_sales_restocks_and_counts_in_one_timeline_and_undoes_the_
     let desk = Desk::over(bundle);
     let done = async |args: &[&str]| {
         desk.bundle.world.pass(Duration::from_mins(10));
-        let ended = desk.confirmed(args).await;
-        assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
-        ended
+        desk.confirmed(args).await.exits(Exit::Done)
     };
     done(&["stock", "receive", "TOTE", "5"]).await;
     desk.bundle.world.pass(Duration::from_mins(10));
@@ -401,20 +358,16 @@ async fn a_mapping_is_written() {
         assert_eq!(desk.confirmed(&args).await.exit, Exit::Done, "{args:?}");
     }
     assert_eq!(desk.bundle.world.kept().mapping.len(), 3);
-    assert_eq!(
-        desk.confirmed(&["stock", "map", "GEL", "X"]).await.exit,
-        Exit::Usage
-    );
+    desk.confirmed(&["stock", "map", "GEL", "X"])
+        .await
+        .exits(Exit::Usage);
 }
 
 #[tokio::test]
 async fn a_function_is_run_paused_and_resumed() {
     let desk = Desk::open();
-    let now = desk.bundle.world.now();
-    desk.services().log = vec![LogLine {
-        at: now,
-        fields: json!({"function": "sweep", "outcome": "swept", "stored": 2, "more": false}),
-    }];
+    let fields = json!({"function": "sweep", "outcome": "swept", "stored": 2, "more": false});
+    desk.log(0, fields);
     let swept = desk.confirmed(&["sweep"]).await;
     assert!(
         swept.text.contains("sweep has run: stored=2"),
@@ -431,29 +384,18 @@ async fn a_function_is_run_paused_and_resumed() {
         desk.services().invoked,
         [Function::Sweep, Function::Reconcile]
     );
-    assert_eq!(
-        desk.till(&["pause", "fulfillment", "--why", "Flex is away"])
-            .await
-            .exit,
-        Exit::Unconfirmed
-    );
+    desk.till(&["pause", "fulfillment", "--why", "Flex is away"])
+        .await
+        .exits(Exit::Unconfirmed);
     let paused = desk.confirmed(&["pause", "fulfillment"]).await;
     insta::assert_snapshot!("pause_text", paused.text);
     assert!(desk.services().paused.contains(&Function::Fulfillment));
     let again = desk.till(&["pause", "fulfillment"]).await;
     assert!(again.text.contains("paused already"), "{}", again.text);
-    assert_eq!(
-        desk.confirmed(&["resume", "fulfillment"]).await.exit,
-        Exit::Done
-    );
+    desk.confirmed(&["resume", "fulfillment"])
+        .await
+        .exits(Exit::Done);
     assert!(desk.services().paused.is_empty());
-}
-
-fn typing(value: &str) -> FakeTerminal {
-    FakeTerminal {
-        input: value.to_owned(),
-        ..FakeTerminal::default()
-    }
 }
 
 const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -461,29 +403,29 @@ const NEW: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 #[tokio::test]
 async fn secrets_are_replaced_and_rotated_and_never_shown() {
     let mut desk = Desk::open();
-    desk.stack
-        .parameters
-        .insert("Provider".to_owned(), "flex".to_owned());
+    desk.set("Provider", "flex");
     let flags = ["--yes", "--stack", "flex-live", "--why", "yearly"];
-    let status = desk.till(&["secrets", "status"]).await;
-    assert_eq!(status.exit, Exit::Done);
+    let status = desk.till(&["secrets", "status"]).await.exits(Exit::Done);
     insta::assert_snapshot!("secrets_status", status.text);
     let rotate = [&["secrets", "rotate"], &flags[..]].concat();
-    assert_eq!(desk.till_at(&typing(NEW), &rotate).await.exit, Exit::Done);
+    desk.till_at(&FakeTerminal::piping(NEW), &rotate)
+        .await
+        .exits(Exit::Done);
     let both = desk.services().secrets["FlexWebhookSecrets"].text.clone();
     assert_eq!(both.matches("whsec_").count(), 2);
-    assert_eq!(desk.till_at(&typing(NEW), &rotate).await.exit, Exit::Usage);
+    desk.till_at(&FakeTerminal::piping(NEW), &rotate)
+        .await
+        .exits(Exit::Usage);
     let finish = [&["secrets", "rotate", "--finish"], &flags[..]].concat();
     let signed_by = |key: u64, provider: &str, id: &str| {
-        let at = desk.bundle.world.now();
         let fields = json!({
             "function": "intake", "outcome": "accepted", "key": key, "provider": provider, "event_id": id,
         });
-        desk.services().log = vec![LogLine { at, fields }];
+        desk.services().log.clear();
+        desk.log(0, fields);
     };
     // No evidence: no delivery, one by the old secret, one of the other provider, and one of till itself.
-    let early = desk.till(&finish).await;
-    assert_eq!(early.exit, Exit::Failed, "{}", early.text);
+    desk.till(&finish).await.exits(Exit::Failed);
     for (key, provider, id) in [
         (0, "flex", "fevt_1"),
         (1, "flint", "whev_1"),
@@ -494,37 +436,28 @@ async fn secrets_are_replaced_and_rotated_and_never_shown() {
         assert_eq!(early.exit, Exit::Failed, "{id}: {}", early.text);
     }
     signed_by(1, "flex", "fevt_1");
-    let finished = desk.till(&finish).await;
-    assert_eq!(finished.exit, Exit::Done, "{}", finished.text);
+    desk.till(&finish).await.exits(Exit::Done);
     assert_eq!(
         desk.services().secrets["FlexWebhookSecrets"].text,
         json!({"webhook_secrets": [NEW]}).to_string()
     );
     let put = [&["secrets", "put", "api-key"], &flags[..]].concat();
-    assert_eq!(
-        desk.till_at(&typing("fsk_test_1"), &put).await.exit,
-        Exit::Usage
-    );
+    desk.till_at(&FakeTerminal::piping("fsk_test_1"), &put)
+        .await
+        .exits(Exit::Usage);
     desk.services().rival = true;
-    let lost = desk.till_at(&typing("fsk_new"), &put).await;
+    let lost = desk.till_at(&FakeTerminal::piping("fsk_new"), &put).await;
     assert_eq!(lost.exit, Exit::Failed, "{}", lost.text);
     assert!(desk.services().secrets["FlexApiKey"].text.contains(KEY));
-    assert_eq!(
-        desk.till_at(&typing("fsk_new"), &put).await.exit,
-        Exit::Done
-    );
+    desk.till_at(&FakeTerminal::piping("fsk_new"), &put)
+        .await
+        .exits(Exit::Done);
 }
 
 #[tokio::test]
 async fn a_customer_is_counted_exported_and_erased() {
     let desk = rich().await;
-    let customer = desk
-        .bundle
-        .order(1)
-        .customer
-        .customer_id
-        .unwrap()
-        .to_string();
+    let customer = desk.customer();
     let counts = desk.till(&["customer", "export", &customer]).await;
     assert!(!counts.text.contains("pat@example.com"));
     let export = desk
@@ -535,12 +468,9 @@ async fn a_customer_is_counted_exported_and_erased() {
         .till(&["customer", "erase", &customer, "--dry-run"])
         .await;
     insta::assert_snapshot!("erase_dry", dry.text);
-    assert_eq!(
-        desk.till(&["customer", "erase", &customer, "--why", "asked"])
-            .await
-            .exit,
-        Exit::Unconfirmed
-    );
+    desk.till(&["customer", "erase", &customer, "--why", "asked"])
+        .await
+        .exits(Exit::Unconfirmed);
     let ended = desk.confirmed(&["customer", "erase", &customer]).await;
     assert_eq!(ended.exit, Exit::Done, "{}", ended.text);
     assert!(desk.bundle.order(1).is_erased);

@@ -17,9 +17,8 @@ pub(crate) fn name(provider: &str, kind: SecretKind) -> &'static str {
     }
 }
 
-/// The value without the spaces around it. People paste quotes too.
-pub(super) fn cleaned(value: &str) -> Result<String, Error> {
-    let value = value.trim();
+/// The value, if it is one. People paste quotes too.
+pub(super) fn cleaned(value: String) -> Result<String, Error> {
     if value.is_empty() {
         return Err(Error::usage("no value was typed"));
     }
@@ -28,7 +27,7 @@ pub(super) fn cleaned(value: &str) -> Result<String, Error> {
             Error::usage("the value has quotes or spaces inside").cured_by("Paste only the value.")
         );
     }
-    Ok(value.to_owned())
+    Ok(value)
 }
 
 /// A fingerprint: the kind and the first digits of the SHA-256. It shows nothing of the value.
@@ -125,7 +124,7 @@ mod tests {
         assert!(webhook("whsec_!").is_err());
         assert!(webhook("whsec_Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4").is_ok());
         for bad in ["", "  ", "\"fsk_1\"", "fsk_ 1"] {
-            assert!(cleaned(bad).is_err(), "{bad}");
+            assert!(cleaned(bad.to_owned()).is_err(), "{bad}");
         }
     }
 }

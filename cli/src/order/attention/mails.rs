@@ -3,7 +3,7 @@
 use super::{Item, Who, item, provider_name};
 use crate::order::gather::Rows;
 use domain::{
-    receipt::{Receipt, ReceiptStatus, feedback::MailHistory},
+    receipt::{Receipt, ReceiptStatus},
     sale::delivery_failure::DeliveryFailure,
     values::mode::Mode,
 };
@@ -51,18 +51,11 @@ pub(super) fn mail(rows: &Rows, receipt: &Receipt, now: Timestamp) -> Option<Ite
     }
 }
 
-/// True if the last failure of the address is permanent.
-fn is_permanent(receipt: &Receipt) -> bool {
-    receipt
-        .mails
-        .values()
-        .any(|MailHistory { bounced_at, .. }| bounced_at.is_some())
-}
-
 fn bounced(rows: &Rows, receipt: &Receipt) -> Item {
     let (id, name) = (&receipt.receipt_id, mail_name(receipt));
     let resend = format!("till mail resend {id} --version {}", receipt.version);
-    if is_permanent(receipt) {
+    let mut mails = receipt.mails.values();
+    if mails.any(|mail| mail.bounced_at.is_some()) {
         let text = format!(
             "The {name} bounced. The address is suppressed and gets no more mail. {}",
             correct(rows, receipt)

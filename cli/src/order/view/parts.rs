@@ -84,10 +84,7 @@ pub(super) fn refunds(rows: &Rows) -> Vec<RefundView> {
         RefundView {
             refund_id: id.to_string(),
             status: facts.word.clone(),
-            amount: Amount {
-                minor: facts.amount,
-                currency: facts.currency,
-            },
+            amount: Amount::new(facts.amount, facts.currency),
             made_at: facts.made_at,
         }
     })
@@ -107,10 +104,7 @@ pub(super) fn disputes(rows: &Rows) -> Vec<DisputeView> {
                 Won => "won",
                 Lost => "lost",
             },
-            amount: Amount {
-                minor: facts.amount,
-                currency: facts.currency,
-            },
+            amount: Amount::new(facts.amount, facts.currency),
             reason: facts.reason.clone(),
             due_by: facts.due_by,
         }
