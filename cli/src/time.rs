@@ -44,8 +44,12 @@ pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Er
     in_zone(date.to_datetime(time), zone)
 }
 
-/// `HH:MM` or `HH:MM:SS`.
+/// `HH:MM` or `HH:MM:SS`. An offset is refused, because jiff's reader of times ignores it.
 fn clock(text: &str) -> Option<civil::Time> {
+    let is_of_clock = |byte: u8| byte.is_ascii_digit() || matches!(byte, b':' | b'.');
+    if !text.bytes().all(is_of_clock) {
+        return None;
+    }
     let whole = match text.matches(':').count() {
         1 => format!("{text}:00"),
         2 => text.to_owned(),
@@ -137,6 +141,8 @@ mod tests {
             ("90m", "2026-11-28T13:11:03Z"),
             ("3d", "2026-11-25T14:41:03Z"),
             ("now", "2026-11-28T14:41:03Z"),
+            ("2026-03-03T09:30+02:00", "2026-03-03T07:30:00Z"),
+            ("2026-03-03 09:30+02:00", "2026-03-03T07:30:00Z"),
             ("today", "2026-11-28T05:00:00Z"),
             ("yesterday 09:30", "2026-11-27T14:30:00Z"),
             ("07:30", "2026-11-28T12:30:00Z"),
@@ -157,6 +163,9 @@ mod tests {
             "@x",
             "today 9",
             "9:3",
+            "09:30+02:00",
+            "today 09:30 +02:00",
+            "2026-03-03[Asia/Tokyo]",
         ] {
             assert_eq!(
                 at(text).unwrap_err().exit,
