@@ -10,7 +10,7 @@ use domain::{
         ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
     },
 };
-use reading::{Field, Identified, NotUnderstood, text};
+use reading::{Field, Identified, NotUnderstood, stated, text};
 use serde_json::Value;
 
 /// The most kinds of goods in a refund: more than any cart that is returned.
@@ -67,10 +67,7 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, NotUnderstoo
                 goods_unclear: goods.is_none(),
                 goods: goods.unwrap_or_default(),
                 invoice_id: named([refund.invoice_id.id()], InvoiceId::new, INVOICE)?,
-                made_at: refund
-                    .created_at
-                    .optional("object.refund.created_at")?
-                    .copied(),
+                made_at: stated(&refund.created_at, "object.refund.created_at")?,
             },
         ),
         subscription_id: named(
