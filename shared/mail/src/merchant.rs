@@ -167,11 +167,11 @@ impl fmt::Display for Setting {
 
 impl fmt::Display for BadSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (setting, problem)) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "; " };
-            write!(f, "{comma}the {setting} {problem}")?;
-        }
-        Ok(())
+        let wrong = self.0.iter();
+        let wrong: Vec<_> = wrong
+            .map(|(setting, problem)| format!("the {setting} {problem}"))
+            .collect();
+        f.write_str(&wrong.join("; "))
     }
 }
 

@@ -332,13 +332,10 @@ fn scarf() -> LineView {
 fn amount(text: &str) -> Amount {
     Amount {
         text: text.to_owned(),
-        nonzero: true,
+        nonzero: text != "$0.00",
     }
 }
 
 fn nothing() -> Amount {
-    Amount {
-        text: "$0.00".to_owned(),
-        nonzero: false,
-    }
+    amount("$0.00")
 }

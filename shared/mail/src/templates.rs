@@ -165,11 +165,11 @@ impl Templates {
             let value = Value::from(Serde(&view));
             let rendered = self.render_part(form, part, &value).map_err(wrong)?;
             if text::clean(&rendered, usize::MAX).is_empty() {
-                return Err(Fault::whole(form, part, "prints nothing".to_owned()));
+                return Err(Fault::new(form, part, None, "prints nothing".to_owned()));
             }
             if view.test.is_some() && !rendered.contains(TEST_MARKER) {
                 let problem = format!("a test-mode mail lacks {TEST_MARKER:?}: print test.marker");
-                return Err(Fault::whole(form, part, problem));
+                return Err(Fault::new(form, part, None, problem));
             }
         }
         Ok(())
@@ -187,15 +187,9 @@ fn built_in(form: Form, part: Part) -> &'static str {
     macro_rules! of {
         ($folder:literal) => {
             match part {
-                Part::Subject => {
-                    include_str!(concat!("../templates/", $folder, "/subject.txt"))
-                }
-                Part::Text => {
-                    include_str!(concat!("../templates/", $folder, "/body.txt"))
-                }
-                Part::Html => {
-                    include_str!(concat!("../templates/", $folder, "/body.html"))
-                }
+                Part::Subject => include_str!(concat!("../templates/", $folder, "/subject.txt")),
+                Part::Text => include_str!(concat!("../templates/", $folder, "/body.txt")),
+                Part::Html => include_str!(concat!("../templates/", $folder, "/body.html")),
             }
         };
     }
@@ -278,37 +272,25 @@ impl Part {
 }
 
 impl Fault {
-    fn whole(form: Form, part: Part, problem: String) -> Self {
+    fn new(form: Form, part: Part, line: Option<usize>, problem: String) -> Self {
         Self {
             form,
             part,
-            line: None,
+            line,
             problem,
         }
     }
 
     /// For samples, which hold no personal data.
     fn with_detail(form: Form, part: Part, error: &Error) -> Self {
-        let detail = error
-            .detail()
-            .map(|detail| format!(": {detail}"))
-            .unwrap_or_default();
-        Self {
-            form,
-            part,
-            line: error.line(),
-            problem: format!("{}{detail}", error.kind()),
-        }
+        let detail = error.detail().map(|detail| format!(": {detail}"));
+        let problem = format!("{}{}", error.kind(), detail.unwrap_or_default());
+        Self::new(form, part, error.line(), problem)
     }
 
     /// For customers' orders: the engine's details can quote a value, and faults are logged.
     fn without_detail(form: Form, part: Part, error: &Error) -> Self {
-        Self {
-            form,
-            part,
-            line: error.line(),
-            problem: error.kind().to_string(),
-        }
+        Self::new(form, part, error.line(), error.kind().to_string())
     }
 }
 
@@ -326,10 +308,7 @@ impl fmt::Display for Fault {
 
 impl fmt::Display for BadTemplates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "; " };
-            write!(f, "{comma}{fault}")?;
-        }
-        Ok(())
+        let faults: Vec<_> = self.0.iter().map(Fault::to_string).collect();
+        f.write_str(&faults.join("; "))
     }
 }

@@ -21,13 +21,7 @@ pub(super) fn clean(text: &str, max: usize) -> String {
         .filter(|&character| !is_deceptive(character))
         .map(|character| if is_break(character) { ' ' } else { character })
         .collect();
-    let mut line = String::with_capacity(visible.len());
-    for word in visible.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
+    let line = evenly_spaced(&visible);
     if line.chars().count() <= max {
         return line;
     }
@@ -35,6 +29,11 @@ pub(super) fn clean(text: &str, max: usize) -> String {
     cut.truncate(cut.trim_end().len());
     cut.push('…');
     cut
+}
+
+/// The words of a text with one space between them.
+fn evenly_spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Like [`clean`]; `None` if nothing is left.
@@ -98,7 +97,7 @@ pub(super) fn entry(label: &str, value: &str) -> String {
 
 /// Breaks a text at spaces. Breaks a word only if it is wider than the line.
 fn lines(text: &str, width: usize) -> Vec<String> {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = evenly_spaced(text);
     if words.is_empty() {
         return Vec::new();
     }

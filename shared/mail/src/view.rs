@@ -431,9 +431,8 @@ impl FailedPaymentView {
         let ReceiptKind::PaymentFailed { amount: due, .. } = *kind else {
             return None;
         };
-        let due = due.filter(|due| *due > 0);
         Some(Self {
-            amount: due.map(|due| amount(order, due)),
+            amount: amount_due(order, due),
         })
     }
 }
@@ -448,10 +447,9 @@ impl FailedInvoiceView {
         else {
             return None;
         };
-        let due = due.filter(|due| *due > 0);
         Some(Self {
             number: text::clean_some(number.as_deref(), MAX_NAME),
-            amount: due.map(|due| amount(order, due)),
+            amount: amount_due(order, *due),
         })
     }
 }
@@ -697,6 +695,12 @@ fn amount(order: &Order, minor: i64) -> Amount {
         text: order.money(minor).to_string(),
         nonzero: minor != 0,
     }
+}
+
+/// The amount due; `None` if it is unknown or nothing is due.
+fn amount_due(order: &Order, due: Option<i64>) -> Option<Amount> {
+    let due = due.filter(|due| *due > 0)?;
+    Some(amount(order, due))
 }
 
 fn day(at: Timestamp, zone: &TimeZone) -> String {

@@ -109,6 +109,11 @@ impl<'de, T: Readable> Deserialize<'de> for Field<T> {
     }
 }
 
+/// A value that is copied, if stated.
+pub fn stated<T: Copy>(field: &Field<T>, place: &'static str) -> Result<Option<T>, NotUnderstood> {
+    field.optional(place).map(Option::<&T>::copied)
+}
+
 /// All elements of a list. Nulls are absent; one element that is not understood fails it.
 pub fn each<'a, T>(
     list: &'a Field<Vec<Field<T>>>,

@@ -10,7 +10,7 @@
 //! - The types of fields: `String` for words and free text, [`Code`] for SKUs and references,
 //!   `i64` for whole numbers, `bool`, `Timestamp`, `Map<String, Value>`, `Vec<Field<T>>` for lists
 //!   that are read element by element ([`each`]), [`Reference`] for an id or its expanded object,
-//!   and every structure that implements [`Readable`] with [`object`].
+//!   and every structure of [`structures!`].
 //! - [`member()`] reads one member; [`named`], [`own_id`], [`needed_text`] and [`known_word`] read an id, a text or a word
 //!   in it.
 //! - [`text`] cleans texts by their use: [`text::code`] for ids and SKUs, [`text::name`] for names
@@ -24,10 +24,10 @@ pub mod text;
 mod value;
 
 pub use document::{document, same};
-pub use field::{Field, Kind, NotUnderstood, each, first};
+pub use field::{Field, Kind, NotUnderstood, each, first, stated};
 pub use member::{
-    Known, clipped, code, filled, known_text, known_word, member, named, needed_text, own_id,
-    trimmed, word,
+    Known, clipped, code, filled, known_address, known_text, known_word, member, named,
+    needed_text, own_id, trimmed, word,
 };
 pub use reference::{Identified, Reference};
 pub use value::{Code, Readable, object, timestamp, whole};

@@ -34,6 +34,12 @@ pub fn known_text(field: &Field<String>) -> Option<&str> {
     filled(field, "").ok().flatten()
 }
 
+/// An e-mail address as mail systems spell it, if it is understood.
+#[must_use]
+pub fn known_address(field: &Field<String>) -> Option<String> {
+    text::address(field.known()?).map(|address| clipped(&address))
+}
+
 /// A text that must be there.
 pub fn needed_text<'a>(
     field: &'a Field<String>,

@@ -21,6 +21,25 @@ pub fn object<T: DeserializeOwned>(value: Value) -> Option<T> {
         .ok()
 }
 
+/// Defines structures whose members are all [`Field`]s, each [`Readable`] from an object.
+#[macro_export]
+macro_rules! structures {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)+ })+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, Default, PartialEq, serde::Deserialize)]
+            #[serde(default)]
+            pub struct $name { $($(#[$attribute])* pub $field: $type,)+ }
+
+            impl $crate::Readable for $name {
+                fn read(value: serde_json::Value) -> Option<Self> {
+                    $crate::object(value)
+                }
+            }
+        )+
+    };
+}
+
 /// A code that was typed or scanned, such as a SKU. A whole number without quotes is one too.
 /// Without invisible characters and surrounding space; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]

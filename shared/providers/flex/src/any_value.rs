@@ -11,6 +11,7 @@ use domain::{
     upkeep::reconcile::{Found, Listed},
 };
 use reading::{Field, Kind, text};
+use rest::testing::places;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -25,20 +26,6 @@ fn samples(folder: &str) -> Vec<Value> {
     paths.sort();
     let read = |path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     paths.iter().map(read).collect()
-}
-
-/// The JSON pointers of all values in a value, and the last member's name of each.
-fn places(value: &Value, here: &str, into: &mut Vec<String>) {
-    into.push(here.to_owned());
-    let mut add = |name: &str, value| places(value, &format!("{here}/{name}"), into);
-    match value {
-        Value::Object(members) => members.iter().for_each(|(name, value)| add(name, value)),
-        Value::Array(values) => {
-            let each = values.iter().enumerate();
-            each.for_each(|(n, value)| add(&n.to_string(), value));
-        }
-        _ => {}
-    }
 }
 
 /// Values of other kinds, which no rule reads as another legal value of this place.

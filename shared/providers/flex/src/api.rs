@@ -9,7 +9,7 @@ use crate::{
 use domain::{
     access::{
         renewal::Renewal,
-        subscription::{self, Source},
+        subscription::{Source, SubscriptionChange},
     },
     delivery::{answer::Refunds, secrets::ApiKey},
     sale::statement::Sale,
@@ -21,7 +21,9 @@ use domain::{
 };
 use futures_util::future::try_join_all;
 use reading::{Field, Identified, Readable};
-use rest::{BadSetUp, Client, Dialect, Limits, Url, resource};
+use rest::{
+    BadSetUp, Client, Dialect, Limits, Url, asked_for, list::id_of, resource, unless_refused,
+};
 use serde_json::Value;
 
 /// The largest page of a list
@@ -40,6 +42,7 @@ pub enum RefundsOf<'a> {
 const DIALECT: Dialect = Dialect {
     service: SERVICE,
     user_agent: concat!("flex-webhooks/", env!("CARGO_PKG_VERSION")),
+    root: "v1",
     headers: &[],
     check: |_, _| Ok(()),
     retryable: None,
@@ -48,7 +51,7 @@ const DIALECT: Dialect = Dialect {
 /// A client of Flex's API. Create it once and keep it, because it holds the connections.
 #[derive(Debug, Clone)]
 pub struct Api {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Api {
@@ -69,28 +72,24 @@ impl Api {
     /// <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>,
     /// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
     pub async fn sale(&self, key: &ApiKey, order_id: &OrderId) -> Result<Sale, ReadError> {
-        let mut session = self.url(&["v1", "checkout", "sessions", order_id.as_str()]);
+        let mut session = self
+            .client
+            .url(&["checkout", "sessions", order_id.as_str()]);
         session
             .query_pairs_mut()
             .append_pair("expand_customer", "true");
-        let lines = self.url(&[
-            "v1",
-            "checkout",
-            "sessions",
-            order_id.as_str(),
-            "line_items",
-        ]);
+        let lines = self
+            .client
+            .url(&["checkout", "sessions", order_id.as_str(), "line_items"]);
         let (session, lines, payments) = tokio::try_join!(
             self.read::<wire::Session>(key, session, "checkout_session"),
             self.read(key, lines, "line_items"),
             self.payments(key, order_id)
         )?;
         let lines = Field::Understood(lines);
-        let customer = self.customer(key, &session).await?;
-        let mut sale = translate::sale(&session, &lines, customer.as_ref())?;
-        if sale.order_id != *order_id {
-            return Err(NotUnderstood::Other("session").into());
-        }
+        let customer = self.customer_of(key, &session).await?;
+        let sale = translate::sale(&session, &lines, customer.as_ref());
+        let mut sale = asked_for(sale, |sale| sale.order_id == *order_id, "session")?;
         translate::add_payments(&mut sale, &payments);
         Ok(sale)
     }
@@ -103,7 +102,7 @@ impl Api {
         order_id: &OrderId,
     ) -> Result<Vec<Field<wire::PaymentIntent>>, ReadError> {
         let url = self.list_of(
-            &["v1", "payment_intents"],
+            &["payment_intents"],
             ("checkout_session", order_id.as_str()),
         );
         match self.read(key, url, "payment_intents").await {
@@ -121,7 +120,7 @@ impl Api {
         payment: &PaymentIntentId,
     ) -> Result<Option<OrderId>, ReadError> {
         let url = self.list_of(
-            &["v1", "checkout", "sessions"],
+            &["checkout", "sessions"],
             ("payment_intent", payment.as_str()),
         );
         match self.read::<Vec<_>>(key, url, "checkout_sessions").await {
@@ -138,7 +137,7 @@ impl Api {
             RefundsOf::Sale(order_id) => ("checkout_session", order_id.as_str()),
             RefundsOf::Payment(id) => ("payment_intent", id.as_str()),
         };
-        let mut refunds = self.in_time(self.pages(key, wanted)).await?;
+        let mut refunds = self.client.in_time(self.pages(key, wanted)).await?;
         // If the API ignores the parameter, other payments' refunds are dropped here.
         if let RefundsOf::Payment(id) = of {
             refunds
@@ -154,7 +153,7 @@ impl Api {
         let mut all = Refunds::default();
         let mut last: Option<RefundId> = None;
         for _ in 0..MOST_PAGES {
-            let mut url = self.list_of(&["v1", "refunds"], wanted);
+            let mut url = self.list_of(&["refunds"], wanted);
             if let Some(last) = &last {
                 url.query_pairs_mut()
                     .append_pair("starting_after", last.as_str());
@@ -182,52 +181,24 @@ impl Api {
     /// <https://docs.withflex.com/api-reference/products/get-product>,
     /// <https://docs.withflex.com/api-reference/customers/get-customer>
     pub async fn renewal(&self, key: &ApiKey, id: &SubscriptionId) -> Result<Renewal, ReadError> {
-        let mut url = self.url(&["v1", "subscriptions", id.as_str()]);
+        let mut url = self.client.url(&["subscriptions", id.as_str()]);
         url.query_pairs_mut().append_pair("expand_customer", "true");
         let subscription = self.read_subscription(key, url).await?;
         let products = translate::renewal::products(&subscription);
         let (customer, products) = tokio::try_join!(
-            self.customer_of(key, &subscription),
+            self.customer(key, &subscription.customer, &subscription.customer_id),
             try_join_all(products.iter().map(|id| self.product(key, id)))
         )?;
         let products: Vec<wire::Product> = products.into_iter().flatten().collect();
-        let renewal = translate::renewal::renewal(&subscription, &products, customer.as_ref())?;
-        if renewal.change.subscription_id != *id {
-            return Err(NotUnderstood::Other("subscription").into());
-        }
-        Ok(renewal)
+        let renewal = translate::renewal::renewal(&subscription, &products, customer.as_ref());
+        let is_it = |renewal: &Renewal| renewal.change.subscription_id == *id;
+        Ok(asked_for(renewal, is_it, "subscription")?)
     }
 
     /// Reads a product. If Flex refuses, the line lacks its text and eligibility, which no receipt then claims.
     async fn product(&self, key: &ApiKey, id: &str) -> Result<Option<wire::Product>, ReadError> {
-        match self
-            .read(key, self.url(&["v1", "products", id]), "product")
-            .await
-        {
-            Err(ReadError::Permanent { .. }) => Ok(None),
-            read => read.map(Some),
-        }
-    }
-
-    /// Reads the customer of a subscription, unless it is expanded.
-    async fn customer_of(
-        &self,
-        key: &ApiKey,
-        subscription: &wire::Subscription,
-    ) -> Result<Option<wire::Customer>, ReadError> {
-        if let Field::Understood(wire::Reference::Object(customer)) = &subscription.customer {
-            return Ok(Some((**customer).clone()));
-        }
-        let ids = [subscription.customer.id(), subscription.customer_id.id()];
-        // The translation names the member that is not understood.
-        let Ok(Some(id)) = reading::first(ids, "customer") else {
-            return Ok(None);
-        };
-        let url = self.url(&["v1", "customers", &id]);
-        match self.read(key, url, "customer").await {
-            Err(ReadError::Permanent { .. }) => Ok(None),
-            read => read.map(Some),
-        }
+        let url = self.client.url(&["products", id]);
+        unless_refused(self.read(key, url, "product").await)
     }
 
     /// Reads a subscription
@@ -237,15 +208,12 @@ impl Api {
         &self,
         key: &ApiKey,
         id: &SubscriptionId,
-    ) -> Result<subscription::SubscriptionChange, ReadError> {
-        let url = self.url(&["v1", "subscriptions", id.as_str()]);
+    ) -> Result<SubscriptionChange, ReadError> {
+        let url = self.client.url(&["subscriptions", id.as_str()]);
         let subscription = self.read_subscription(key, url).await?;
-        let change = translate::subscription::subscription(&subscription, Source::Read)
-            .map_err(NotUnderstood::from)?;
-        if change.subscription_id != *id {
-            return Err(NotUnderstood::Other("subscription").into());
-        }
-        Ok(change)
+        let change = translate::subscription::subscription(&subscription, Source::Read);
+        let is_it = |change: &SubscriptionChange| change.subscription_id == *id;
+        Ok(asked_for(change, is_it, "subscription")?)
     }
 
     async fn read_subscription(
@@ -254,9 +222,9 @@ impl Api {
         url: Url,
     ) -> Result<wire::Subscription, ReadError> {
         const NAME: &str = "subscription";
-        let mut body = self.answer(key, url, NAME).await?;
+        let mut body = self.client.answer(key, url, NAME).await?;
         let body = body.get_mut(NAME).map(Value::take).unwrap_or(body);
-        Ok(resource(body, NAME)?)
+        wire::Subscription::read(body).ok_or_else(|| NotUnderstood::Resource(NAME).into())
     }
 
     /// Reads a page of a list. No member announces a next page, so a full page may be followed by
@@ -264,7 +232,7 @@ impl Api {
     /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
     pub async fn list(&self, key: &ApiKey, ask: &Ask<'_>) -> Result<Page, ReadError> {
         let of = List::of(ask.list);
-        let mut url = self.url(of.path);
+        let mut url = self.client.url(of.path);
         url.query_pairs_mut()
             .extend_pairs(List::filter(ask))
             .append_pair("limit", &PAGE.to_string())
@@ -273,10 +241,7 @@ impl Api {
         self.name_subscriptions(key, ask, &mut page).await?;
         let is_full = page.len() >= PAGE;
         // One item without an id must not end the list.
-        let cursor = page
-            .iter()
-            .rev()
-            .find_map(|thing| listing::id_of(&of, thing));
+        let cursor = page.iter().rev().find_map(|thing| id_of(thing, of.id));
         if is_full && cursor.is_none() {
             let missing = reading::NotUnderstood::Missing(of.id);
             return Err(NotUnderstood::Member(missing).into());
@@ -300,49 +265,52 @@ impl Api {
         url: Url,
         name: &'static str,
     ) -> Result<Vec<Value>, ReadError> {
-        let mut body = self.answer(key, url, name).await?;
+        let mut body = self.client.answer(key, url, name).await?;
         match body.get_mut(name).map(Value::take) {
             Some(Value::Array(things)) => Ok(things),
             _ => Err(NotUnderstood::Resource(name).into()),
         }
     }
 
-    /// Reads the customer if the session names one without details
-    /// (<https://docs.withflex.com/api-reference/customers/get-customer>).
+    /// Reads the customer of a session.
     ///
     /// If Flex no longer knows the customer, the receipt lacks the name, and perhaps the address. A
     /// missing address fails the receipt, but does not delay the goods. An answer that is not
     /// understood may come from a gateway: it is ignored only if the session has an address.
-    async fn customer(
+    async fn customer_of(
         &self,
         key: &ApiKey,
         session: &wire::Session,
     ) -> Result<Option<wire::Customer>, ReadError> {
-        if let Field::Understood(wire::Reference::Object(_)) = &session.customer {
-            return Ok(None);
-        }
-        let ids = [session.customer.id(), session.customer_id.id()];
-        // The checkout names the member that is not understood.
-        let Ok(Some(id)) = reading::first(ids, "customer") else {
-            return Ok(None);
-        };
-        let url = self.url(&["v1", "customers", &id]);
-        match self.read(key, url, "customer").await {
-            Ok(customer) => Ok(Some(customer)),
-            Err(ReadError::Permanent { .. }) => Ok(None),
+        let read = self.customer(key, &session.customer, &session.customer_id);
+        match read.await {
             Err(ReadError::NotUnderstood(_)) if translate::has_address(session) => Ok(None),
-            Err(error) => Err(error),
+            read => read,
         }
     }
 
-    /// The URL of a resource.
-    pub(crate) fn url(&self, segments: &[&str]) -> Url {
-        self.client.url(segments)
+    /// The customer that a resource names, read unless it is expanded
+    /// (<https://docs.withflex.com/api-reference/customers/get-customer>).
+    async fn customer(
+        &self,
+        key: &ApiKey,
+        named: &Field<wire::Reference<wire::Customer>>,
+        id: &Field<String>,
+    ) -> Result<Option<wire::Customer>, ReadError> {
+        if let Field::Understood(wire::Reference::Object(customer)) = named {
+            return Ok(Some((**customer).clone()));
+        }
+        // The translation names the member that is not understood.
+        let Ok(Some(id)) = reading::first([named.id(), id.id()], "customer") else {
+            return Ok(None);
+        };
+        let url = self.client.url(&["customers", &id]);
+        unless_refused(self.read(key, url, "customer").await)
     }
 
     /// The URL of a filtered list with the largest page size.
     fn list_of(&self, segments: &[&str], (of, id): (&str, &str)) -> Url {
-        let mut url = self.url(segments);
+        let mut url = self.client.url(segments);
         url.query_pairs_mut()
             .append_pair(of, id)
             .append_pair("limit", &PAGE.to_string());
@@ -356,19 +324,7 @@ impl Api {
         url: Url,
         name: &'static str,
     ) -> Result<T, ReadError> {
-        let mut body = self.answer(key, url, name).await?;
-        let body = body.get_mut(name).ok_or(NotUnderstood::Resource(name))?;
-        Ok(resource(body.take(), name)?)
-    }
-
-    async fn answer(&self, key: &ApiKey, url: Url, name: &'static str) -> Result<Value, ReadError> {
-        self.client.answer(key, url, name).await
-    }
-
-    pub(crate) async fn in_time<T>(
-        &self,
-        work: impl Future<Output = Result<T, ReadError>>,
-    ) -> Result<T, ReadError> {
-        self.client.in_time(work).await
+        let body = self.client.answer(key, url, name).await?;
+        Ok(resource(body, name, name)?)
     }
 }

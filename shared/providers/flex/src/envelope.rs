@@ -84,20 +84,15 @@ mod tests {
     use domain::delivery::event::Change;
     use jiff::Timestamp;
     use proptest::prelude::*;
+    use rest::testing;
     use serde_json::json;
 
     fn of(body: &Value) -> Event {
-        match read(body.to_string().as_bytes()) {
-            Reading::Event(event) => *event,
-            Reading::Unreadable(why) => panic!("{why}: {body}"),
-        }
+        testing::event(read(body.to_string().as_bytes()))
     }
 
     fn why_not(body: &[u8]) -> Unreadable {
-        match read(body) {
-            Reading::Unreadable(why) => why,
-            Reading::Event(event) => panic!("{event:?}"),
-        }
+        testing::why_unreadable(read(body))
     }
 
     #[test]
@@ -105,14 +100,11 @@ mod tests {
         let object = json!({"checkout_session": "fcs_1"});
         let spelled =
             |kind: &str| of(&json!({"event_id": "fevt_1", "event_type": kind, "object": object}));
-        assert_eq!(
-            spelled("checkout_session.completed"),
-            spelled("checkout.session.completed")
-        );
-        assert_eq!(
-            spelled("checkout_session.expired").event_type,
-            "checkout.session.expired"
-        );
+        for what in ["completed", "expired"] {
+            let dotted = spelled(&format!("checkout.session.{what}"));
+            assert_eq!(spelled(&format!("checkout_session.{what}")), dotted);
+            assert_eq!(dotted.event_type, format!("checkout.session.{what}"));
+        }
     }
 
     #[test]
@@ -144,26 +136,27 @@ mod tests {
 
     #[test]
     fn the_time_is_the_events_own_where_told() {
-        let at = |times: Value| {
-            let mut body = json!({"event_id": "fevt_1", "event_type": "something.new"});
-            body.as_object_mut()
-                .unwrap()
-                .extend(times.as_object().unwrap().clone());
-            of(&body).occurred_at.map(Timestamp::as_second)
-        };
-        assert_eq!(at(json!({"event_dt": 5, "created_at": 7})), Some(5));
-        assert_eq!(at(json!({"event_dt": "5"})), Some(5));
-        assert_eq!(at(json!({"event_dt": "1970-01-01T00:00:05Z"})), Some(5));
-        assert_eq!(
-            at(json!({"event_dt": null, "created_at": "1970-01-01T00:00:07Z"})),
-            Some(7)
-        );
-        assert_eq!(
-            at(json!({"event_dt": "soon", "created_at": 1_760_090_001_000_i64})),
-            Some(1_760_090_001)
-        );
-        assert_eq!(at(json!({"event_dt": "soon"})), None);
-        assert_eq!(at(json!({})), None);
+        for (times, second) in [
+            (json!({"event_dt": 5, "created_at": 7}), Some(5)),
+            (json!({"event_dt": "5"}), Some(5)),
+            (json!({"event_dt": "1970-01-01T00:00:05Z"}), Some(5)),
+            (
+                json!({"event_dt": null, "created_at": "1970-01-01T00:00:07Z"}),
+                Some(7),
+            ),
+            (
+                json!({"event_dt": "soon", "created_at": 1_760_090_001_000_i64}),
+                Some(1_760_090_001),
+            ),
+            (json!({"event_dt": "soon"}), None),
+            (json!({}), None),
+        ] {
+            let mut body = times.clone();
+            body["event_id"] = json!("fevt_1");
+            body["event_type"] = json!("something.new");
+            let occurred_at = of(&body).occurred_at;
+            assert_eq!(occurred_at.map(Timestamp::as_second), second, "{times}");
+        }
     }
 
     #[test]
@@ -200,16 +193,11 @@ mod tests {
             r#"{"event_id":"","event_type":"a"}"#,
             r#"{"event":"fevt_1"}"#,
         ] {
-            assert_eq!(
-                why_not(body.as_bytes()),
-                Unreadable::Missing("event_id"),
-                "{body}"
-            );
+            let why = Unreadable::Missing("event_id");
+            assert_eq!(why_not(body.as_bytes()), why, "{body}");
         }
-        assert_eq!(
-            why_not(br#"{"event_id":7}"#),
-            Unreadable::Malformed("event_id", "a number")
-        );
+        let number = Unreadable::Malformed("event_id", "a number");
+        assert_eq!(why_not(br#"{"event_id":7}"#), number);
         let long = "a".repeat(256);
         let missing = Unreadable::Missing("event_type");
         let malformed = Unreadable::Malformed("event_type", "a text");

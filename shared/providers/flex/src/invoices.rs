@@ -11,6 +11,7 @@ use crate::{
 };
 use domain::{delivery::secrets::ApiKey, upkeep::reconcile::Ask, values::outcome::ReadError};
 use reading::{Field, Identified};
+use rest::list::id_of;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -33,10 +34,10 @@ impl Api {
             return Ok(());
         }
         let list = List::of(ask.list);
-        let known = self.in_time(self.newest_invoices(key)).await?;
+        let known = self.client.in_time(self.newest_invoices(key)).await?;
         let mut singly = 0;
         for invoice in &mut unnamed {
-            let Some(id) = listing::id_of(&list, invoice) else {
+            let Some(id) = id_of(invoice, list.id) else {
                 continue;
             };
             let mut subscription = known.get(&id).cloned();
@@ -56,7 +57,7 @@ impl Api {
         let mut newest = BTreeMap::new();
         let mut after = None;
         for _ in 0..MOST_PAGES {
-            let mut url = self.url(&["v1", "subscriptions"]);
+            let mut url = self.client.url(&["subscriptions"]);
             url.query_pairs_mut()
                 .append_pair("limit", &PAGE.to_string())
                 .extend_pairs(after.as_ref().map(|last| ("starting_after", last)));
@@ -82,7 +83,7 @@ impl Api {
 
     /// The subscription of one invoice.
     async fn subscription_of(&self, key: &ApiKey, id: &str) -> Result<Option<String>, ReadError> {
-        let url = self.url(&["v1", "invoices", id]);
+        let url = self.client.url(&["invoices", id]);
         let invoice = match self.read::<Invoice>(key, url, "invoice").await {
             Err(ReadError::Permanent { .. } | ReadError::NotUnderstood(_)) => return Ok(None),
             invoice => invoice?,

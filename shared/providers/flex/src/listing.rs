@@ -7,7 +7,7 @@
 use crate::{
     changes,
     translate::{self, details::metadata},
-    wire::{Invoice, Reference},
+    wire::{Dispute, Invoice, PaymentIntent, Reference, Refund, Resource, Session, Subscription},
 };
 use domain::{
     delivery::event::Change,
@@ -16,7 +16,8 @@ use domain::{
     values::ids::{EventId, InvoiceId},
 };
 use jiff::Timestamp;
-use reading::{Field, Identified, Kind, NotUnderstood, Readable};
+use reading::{Field, Identified, Kind, NotUnderstood, stated};
+use rest::list::{self, created_at, id_of, member};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -54,42 +55,21 @@ pub(crate) struct List {
 impl List {
     pub(crate) fn of(list: &str) -> Self {
         match list {
-            CHECKOUTS => Self {
-                path: &["v1", "checkout", "sessions"],
-                name: "checkout_sessions",
-                resource: "checkout_session",
-                id: "checkout_session_id",
-            },
-            INVOICES => Self {
-                path: &["v1", "invoices"],
-                name: "invoices",
-                resource: "invoice",
-                id: "invoice_id",
-            },
-            REFUNDS => Self {
-                path: &["v1", "refunds"],
-                name: "refunds",
-                resource: "refund",
-                id: "refund_id",
-            },
-            DISPUTES => Self {
-                path: &["v1", "disputes"],
-                name: "disputes",
-                resource: "dispute",
-                id: "dispute_id",
-            },
-            PAYMENTS => Self {
-                path: &["v1", "payment_intents"],
-                name: "payment_intents",
-                resource: "payment_intent",
-                id: "payment_intent_id",
-            },
-            _ => Self {
-                path: &["v1", "subscriptions"],
-                name: "subscriptions",
-                resource: "subscription",
-                id: "subscription_id",
-            },
+            CHECKOUTS => Self::new::<Session>(&["checkout", "sessions"], "checkout_sessions"),
+            INVOICES => Self::new::<Invoice>(&["invoices"], "invoices"),
+            REFUNDS => Self::new::<Refund>(&["refunds"], "refunds"),
+            DISPUTES => Self::new::<Dispute>(&["disputes"], "disputes"),
+            PAYMENTS => Self::new::<PaymentIntent>(&["payment_intents"], "payment_intents"),
+            _ => Self::new::<Subscription>(&["subscriptions"], "subscriptions"),
+        }
+    }
+
+    fn new<T: Resource>(path: &'static [&'static str], name: &'static str) -> Self {
+        Self {
+            path,
+            name,
+            resource: T::KEY,
+            id: T::ID,
         }
     }
 
@@ -118,23 +98,6 @@ impl List {
 /// The length limit of a stored checkout, in bytes of JSON. A row holds somewhat more.
 const LONG: usize = 250_000;
 
-/// A member of a thing.
-fn member<T: Readable>(object: &Value, name: &str) -> Field<T> {
-    Field::of(object.get(name).cloned().unwrap_or_default())
-}
-
-/// The time of a thing's creation, if it states one.
-pub(crate) fn created_at(object: &Value) -> Option<Timestamp> {
-    member(object, "created_at").known().copied()
-}
-
-/// The id of a thing.
-pub(crate) fn id_of(list: &List, object: &Value) -> Option<String> {
-    let id: Field<String> = member(object, list.id);
-    let id = translate::named([id.id()], EventId::new, list.id);
-    id.ok().flatten().map(String::from)
-}
-
 /// True for a paid invoice that leaves out its subscription. A null says that it has none.
 pub(crate) fn is_unnamed(ask: &Ask<'_>, invoice: &Value) -> bool {
     let names = ["subscription", "subscription_id"];
@@ -155,7 +118,7 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
     match found(ask, &list, object) {
         Ok(found) => found.map(Box::new).map(Listed::Found),
         Err(why) => Some(Listed::Unreadable {
-            id: id_of(&list, object),
+            id: id_of(object, list.id),
             object: body(ask, &list, object),
             why: translate::unreadable(why),
         }),
@@ -187,7 +150,7 @@ fn found(ask: &Ask<'_>, list: &List, object: &Value) -> Result<Option<Found>, No
     let is_checkout = ask.list == CHECKOUTS;
     Ok(Some(Found {
         resource: list.resource,
-        id: id_of(list, object).ok_or(NotUnderstood::Missing(list.id))?,
+        id: id_of(object, list.id).ok_or(NotUnderstood::Missing(list.id))?,
         event_id: None,
         mode: test_mode.known().copied().map(translate::mode),
         created_at: created_at(object),
@@ -280,13 +243,13 @@ fn marks(session: &Value) -> ShopMarks {
 fn received(session: &Value) -> Result<Option<Received>, NotUnderstood> {
     let received: Field<i64> = member(session, "amount_received");
     let total: Field<i64> = member(session, "amount_total");
-    let Some(received) = received.optional("amount_received")?.copied() else {
+    let Some(amount) = stated(&received, "amount_received")? else {
         return Ok(None);
     };
-    let total = total.optional("amount_total")?;
+    let total = stated(&total, "amount_total")?;
     Ok(Some(Received {
-        amount: received,
-        is_all: total.map_or(received > 0, |total| received >= *total),
+        amount,
+        is_all: total.map_or(amount > 0, |total| amount >= total),
     }))
 }
 
@@ -297,12 +260,9 @@ fn received(session: &Value) -> Result<Option<Received>, NotUnderstood> {
 /// The reference names `cancel_at` alone (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
 /// The code reads all of these members, if they are there.
 fn end(subscription: &Value, now: Timestamp) -> Result<Option<Timestamp>, NotUnderstood> {
-    let at = |name: &'static str| {
-        let time: Field<Timestamp> = member(subscription, name);
-        time.optional(name).map(Option::<&Timestamp>::copied)
-    };
-    let with_period: Field<bool> = member(subscription, "cancel_at_period_end");
-    let with_period = with_period.optional("cancel_at_period_end")? == Some(&true);
+    let at = |name| stated(&member(subscription, name), name);
+    let place = "cancel_at_period_end";
+    let with_period = stated(&member(subscription, place), place)? == Some(true);
     let period_end = at("current_period_end")?;
     let planned = at("cancel_at")?.or_else(|| period_end.filter(|_| with_period));
     let facts = at("ended_at")?.or(planned).or(at("canceled_at")?);
@@ -344,7 +304,7 @@ pub fn stub(list: &str, id: Option<&str>) -> Vec<u8> {
 
 /// True if all things from this page on are older than the period of reconcile.
 pub(crate) fn is_past(ask: &Ask<'_>, page: &[Value]) -> bool {
-    !List::is_ageless(ask.list) && rest::is_past(ask.since, page.iter().map(created_at).collect())
+    !List::is_ageless(ask.list) && list::is_past(ask.since, page.iter().map(created_at).collect())
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use domain::{
         money::Currency,
     },
 };
-use reading::{Field, Identified, Kind, each};
+use reading::{Field, Identified, Kind, each, known_address, stated};
 use std::collections::BTreeSet;
 
 /// The longest `client_reference_id` that is kept. It is the key of an index, and DynamoDB refuses
@@ -54,14 +54,14 @@ pub fn sale(
         kind: kind(needed_text(&session.mode, "mode")?),
         capture: capture(filled(&session.capture_method, "capture_method")?),
         mode: mode(*session.test_mode.required("test_mode")?),
-        created_at: session.created_at.optional("created_at")?.copied(),
+        created_at: stated(&session.created_at, "created_at")?,
         customer: who(session, customer)?,
         currency: currency(&session.currency, "currency")?,
         totals: totals(session)?,
         tax_included: filled(&session.tax_calculation_mode, "tax_calculation_mode")?
             == Some("inclusive"),
         least_charge: LEAST_CHARGE,
-        received: amount(&session.amount_received, "amount_received")?,
+        received: stated(&session.amount_received, "amount_received")?,
         payment_intents: payment_intents(session)?,
         payments: payment::expanded(session),
         subscription_id: named([subscription_id], SubscriptionId::new, "subscription")?,
@@ -138,7 +138,7 @@ fn own_address(session: &Session) -> Option<String> {
     [Some(&session.customer_email), of_guest, default]
         .into_iter()
         .flatten()
-        .find_map(contact::address)
+        .find_map(known_address)
 }
 
 /// The customer as read, else as expanded in the session, else the session's own members. An
@@ -150,12 +150,12 @@ fn who(session: &Session, read: Option<&WireCustomer>) -> Result<Customer, NotUn
     let guest = session.customer_details.known();
     // A guest may be given by name or address, without an id.
     let is_guest = |customer: &&WireCustomer| {
-        contact::address(&customer.email).is_some() || contact::name(customer).is_some()
+        known_address(&customer.email).is_some() || contact::name(customer).is_some()
     };
     let given = expanded.filter(is_guest);
     let own = given.map_or_else(|| session.customer.id(), Identified::id);
     let ids = [own, session.customer_id.id()];
-    let email = customer.and_then(|customer| contact::address(&customer.email));
+    let email = customer.and_then(|customer| known_address(&customer.email));
     let name = customer.and_then(contact::name);
     Ok(Customer {
         customer_id: named(ids, CustomerId::new, "customer")?,
@@ -232,7 +232,7 @@ pub(crate) fn mode_of(
     test_mode: &Field<bool>,
     place: &'static str,
 ) -> Result<Option<Mode>, reading::NotUnderstood> {
-    Ok(test_mode.optional(place)?.copied().map(mode))
+    Ok(stated(test_mode, place)?.map(mode))
 }
 
 /// The currency of an amount. Flex documents one for disputes alone and sells in US dollars
@@ -244,20 +244,16 @@ fn currency(
 ) -> Result<Currency, reading::NotUnderstood> {
     match filled(field, place)? {
         None => Ok(Currency::USD),
-        Some(code) => Currency::new(code)
-            .map_err(|_| reading::NotUnderstood::Malformed(place, reading::Kind::Text)),
+        Some(code) => {
+            Currency::new(code).map_err(|_| reading::NotUnderstood::Malformed(place, Kind::Text))
+        }
     }
 }
 
-/// An amount in whole cents; `None` if absent. A fraction or a text is an error: permissive reading
-/// never guesses money.
-fn amount(field: &Field<i64>, place: &'static str) -> Result<Option<i64>, reading::NotUnderstood> {
-    Ok(field.optional(place)?.copied())
-}
-
-/// An amount that is never negative.
+/// An amount in whole cents, which is never negative; `None` if absent. A fraction or a text is an error: permissive
+/// reading never guesses money.
 fn cents(field: &Field<i64>, place: &'static str) -> Result<Option<i64>, reading::NotUnderstood> {
-    match amount(field, place)? {
+    match stated(field, place)? {
         Some(..0) => Err(reading::NotUnderstood::Malformed(place, Kind::Number)),
         cents => Ok(cents),
     }
@@ -268,7 +264,7 @@ fn needed_cents(field: &Field<i64>, place: &'static str) -> Result<i64, reading:
 }
 
 fn or_none(field: &Field<i64>, place: &'static str) -> Result<i64, reading::NotUnderstood> {
-    amount(field, place).map(Option::unwrap_or_default)
+    stated(field, place).map(Option::unwrap_or_default)
 }
 
 fn sum(fees: &Field<Vec<Field<Fee>>>, place: &'static str) -> Result<i64, reading::NotUnderstood> {

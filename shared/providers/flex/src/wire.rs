@@ -11,7 +11,6 @@
 use jiff::Timestamp;
 pub use reading::Reference;
 use reading::{Code, Field, Identified, Readable};
-use serde::Deserialize;
 use serde_json::Value;
 
 /// The lines of a session, read one by one.
@@ -27,20 +26,8 @@ pub trait Resource: Readable + Identified {
     const PLACE: &'static str;
 }
 
-macro_rules! readable {
-    ($($name:ident),+) => {
-        $(impl Readable for $name {
-            fn read(value: Value) -> Option<Self> {
-                reading::object(value)
-            }
-        })+
-    };
-}
-
 macro_rules! resource {
     ($name:ident, $key:literal, $id:ident) => {
-        readable!($name);
-
         impl Resource for $name {
             const KEY: &'static str = $key;
             const ID: &'static str = stringify!($id);
@@ -66,210 +53,226 @@ resource!(Invoice, "invoice", invoice_id);
 resource!(Price, "price", price_id);
 resource!(Product, "product", product_id);
 
-readable!(
-    TotalDetails,
-    Fee,
-    Defaults,
-    EvidenceDetails,
-    SubscriptionItem,
-    InvoiceLine,
-    Span,
-    LineItem
-);
+reading::structures! {
+    /// A checkout session.
+    Session {
+        checkout_session_id: Field<String>,
+        client_reference_id: Field<Code>,
+        status: Field<String>,
+        mode: Field<String>,
+        capture_method: Field<String>,
+        test_mode: Field<bool>,
+        created_at: Field<Timestamp>,
+        currency: Field<String>,
+        amount_total: Field<i64>,
+        amount_subtotal: Field<i64>,
+        amount_received: Field<i64>,
+        total_details: Field<TotalDetails>,
+        fees: Field<Vec<Field<Fee>>>,
+        tax_calculation_mode: Field<String>,
+        hsa_fsa_eligible: Field<bool>,
+        letter_of_medical_necessity_required: Field<bool>,
+        customer: Field<Reference<Customer>>,
+        customer_id: Field<String>,
+        customer_email: Field<String>,
+        customer_details: Field<Customer>,
+        defaults: Field<Defaults>,
+        payment_intents: Field<Vec<Field<Reference<PaymentIntent>>>>,
+        payment_intent: Field<Reference<PaymentIntent>>,
+        payment_intent_id: Field<String>,
+        subscription: Field<Reference<Subscription>>,
+        invoice: Field<Reference<Invoice>>,
+        // What the merchant ships and serves an order with. No decision depends on these.
+        shipping_details: Value,
+        shipping_options: Value,
+        discounts: Value,
+        tax_rate: Value,
+        origin: Value,
+        metadata: Value,
+    }
 
-/// A checkout session.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Session {
-    pub checkout_session_id: Field<String>,
-    pub client_reference_id: Field<Code>,
-    pub status: Field<String>,
-    pub mode: Field<String>,
-    pub capture_method: Field<String>,
-    pub test_mode: Field<bool>,
-    pub created_at: Field<Timestamp>,
-    pub currency: Field<String>,
-    pub amount_total: Field<i64>,
-    pub amount_subtotal: Field<i64>,
-    pub amount_received: Field<i64>,
-    pub total_details: Field<TotalDetails>,
-    pub fees: Field<Vec<Field<Fee>>>,
-    pub tax_calculation_mode: Field<String>,
-    pub hsa_fsa_eligible: Field<bool>,
-    pub letter_of_medical_necessity_required: Field<bool>,
-    pub customer: Field<Reference<Customer>>,
-    pub customer_id: Field<String>,
-    pub customer_email: Field<String>,
-    pub customer_details: Field<Customer>,
-    pub defaults: Field<Defaults>,
-    pub payment_intents: Field<Vec<Field<Reference<PaymentIntent>>>>,
-    pub payment_intent: Field<Reference<PaymentIntent>>,
-    pub payment_intent_id: Field<String>,
-    pub subscription: Field<Reference<Subscription>>,
-    pub invoice: Field<Reference<Invoice>>,
-    // What the merchant ships and serves an order with. No decision depends on these.
-    pub shipping_details: Value,
-    pub shipping_options: Value,
-    pub discounts: Value,
-    pub tax_rate: Value,
-    pub origin: Value,
-    pub metadata: Value,
-}
+    /// Parts of a session's total; null if there are none.
+    TotalDetails {
+        amount_discount: Field<i64>,
+        amount_tax: Field<i64>,
+        amount_shipping: Field<i64>,
+    }
 
-/// Parts of a session's total; null if there are none.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct TotalDetails {
-    pub amount_discount: Field<i64>,
-    pub amount_tax: Field<i64>,
-    pub amount_shipping: Field<i64>,
-}
+    /// A fee on a session or a line.
+    Fee {
+        amount: Field<i64>,
+    }
 
-/// A fee on a session or a line.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Fee {
-    pub amount: Field<i64>,
-}
+    /// Values that the merchant filled in and the shopper may change.
+    Defaults {
+        email: Field<String>,
+        phone: Value,
+    }
 
-/// Values that the merchant filled in and the shopper may change.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Defaults {
-    pub email: Field<String>,
-    pub phone: Value,
-}
+    /// A customer (<https://docs.withflex.com/api-reference/customers/get-customer>).
+    Customer {
+        customer_id: Field<String>,
+        first_name: Field<String>,
+        last_name: Field<String>,
+        email: Field<String>,
+        phone: Value,
+        shipping: Value,
+        test_mode: Field<bool>,
+    }
 
-/// A customer (<https://docs.withflex.com/api-reference/customers/get-customer>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Customer {
-    pub customer_id: Field<String>,
-    pub first_name: Field<String>,
-    pub last_name: Field<String>,
-    pub email: Field<String>,
-    pub phone: Value,
-    pub shipping: Value,
-    pub test_mode: Field<bool>,
-}
+    /// A payment intent (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
+    PaymentIntent {
+        payment_intent_id: Field<String>,
+        status: Field<String>,
+        currency: Field<String>,
+        amount: Field<i64>,
+        amount_received: Field<i64>,
+        amount_capturable: Field<i64>,
+        created_at: Field<Timestamp>,
+        payment_card_type: Field<String>,
+        /// An id or, if expanded, an object.
+        payment_method: Value,
+        test_mode: Field<bool>,
+    }
 
-/// A payment intent (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct PaymentIntent {
-    pub payment_intent_id: Field<String>,
-    pub status: Field<String>,
-    pub currency: Field<String>,
-    pub amount: Field<i64>,
-    pub amount_received: Field<i64>,
-    pub amount_capturable: Field<i64>,
-    pub created_at: Field<Timestamp>,
-    pub payment_card_type: Field<String>,
-    /// An id or, if expanded, an object.
-    pub payment_method: Value,
-    pub test_mode: Field<bool>,
-}
+    /// A charge: one attempt of a payment. Flex's reference has no page for it, so only the reference
+    /// to its payment is read.
+    Charge {
+        charge_id: Field<String>,
+        payment_intent: Field<Reference<PaymentIntent>>,
+        payment_intent_id: Field<String>,
+        test_mode: Field<bool>,
+    }
 
-/// A charge: one attempt of a payment. Flex's reference has no page for it, so only the reference
-/// to its payment is read.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Charge {
-    pub charge_id: Field<String>,
-    pub payment_intent: Field<Reference<PaymentIntent>>,
-    pub payment_intent_id: Field<String>,
-    pub test_mode: Field<bool>,
-}
+    /// A refund (<https://docs.withflex.com/api-reference/refunds/list-refunds>). The merchant sets its
+    /// metadata when requesting it (<https://docs.withflex.com/api-refund-best-practices>).
+    Refund {
+        refund_id: Field<String>,
+        payment_intent_id: Field<String>,
+        payment_intent: Field<Reference<PaymentIntent>>,
+        amount: Field<i64>,
+        currency: Field<String>,
+        created_at: Field<Timestamp>,
+        status: Field<String>,
+        metadata: Value,
+        subscription_id: Field<String>,
+        invoice_id: Field<String>,
+        test_mode: Field<bool>,
+    }
 
-/// A refund (<https://docs.withflex.com/api-reference/refunds/list-refunds>). The merchant sets its
-/// metadata when requesting it (<https://docs.withflex.com/api-refund-best-practices>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Refund {
-    pub refund_id: Field<String>,
-    pub payment_intent_id: Field<String>,
-    pub payment_intent: Field<Reference<PaymentIntent>>,
-    pub amount: Field<i64>,
-    pub currency: Field<String>,
-    pub created_at: Field<Timestamp>,
-    pub status: Field<String>,
-    pub metadata: Value,
-    pub subscription_id: Field<String>,
-    pub invoice_id: Field<String>,
-    pub test_mode: Field<bool>,
-}
+    /// A dispute (<https://docs.withflex.com/api-reference/disputes/get-dispute>).
+    Dispute {
+        dispute_id: Field<String>,
+        payment_intent_id: Field<String>,
+        payment_intent: Field<Reference<PaymentIntent>>,
+        amount: Field<i64>,
+        currency: Field<String>,
+        status: Field<String>,
+        reason: Field<String>,
+        evidence_details: Field<EvidenceDetails>,
+        test_mode: Field<bool>,
+    }
 
-/// A dispute (<https://docs.withflex.com/api-reference/disputes/get-dispute>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Dispute {
-    pub dispute_id: Field<String>,
-    pub payment_intent_id: Field<String>,
-    pub payment_intent: Field<Reference<PaymentIntent>>,
-    pub amount: Field<i64>,
-    pub currency: Field<String>,
-    pub status: Field<String>,
-    pub reason: Field<String>,
-    pub evidence_details: Field<EvidenceDetails>,
-    pub test_mode: Field<bool>,
-}
+    /// The state of a dispute's evidence.
+    EvidenceDetails {
+        due_by: Field<Timestamp>,
+    }
 
-/// The state of a dispute's evidence.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct EvidenceDetails {
-    pub due_by: Field<Timestamp>,
-}
+    /// A subscription (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>).
+    Subscription {
+        subscription_id: Field<String>,
+        customer: Field<Reference<Customer>>,
+        customer_id: Field<String>,
+        status: Field<String>,
+        items: Field<Vec<Field<Reference<SubscriptionItem>>>>,
+        latest_invoice: Field<Reference<Invoice>>,
+        cancel_at_period_end: Field<bool>,
+        created_at: Field<Timestamp>,
+        cancel_at: Field<Timestamp>,
+        current_period_start: Field<Timestamp>,
+        current_period_end: Field<Timestamp>,
+        trial_end: Field<Timestamp>,
+        test_mode: Field<bool>,
+    }
 
-/// A subscription (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Subscription {
-    pub subscription_id: Field<String>,
-    pub customer: Field<Reference<Customer>>,
-    pub customer_id: Field<String>,
-    pub status: Field<String>,
-    pub items: Field<Vec<Field<Reference<SubscriptionItem>>>>,
-    pub latest_invoice: Field<Reference<Invoice>>,
-    pub cancel_at_period_end: Field<bool>,
-    pub created_at: Field<Timestamp>,
-    pub cancel_at: Field<Timestamp>,
-    pub current_period_start: Field<Timestamp>,
-    pub current_period_end: Field<Timestamp>,
-    pub trial_end: Field<Timestamp>,
-    pub test_mode: Field<bool>,
-}
+    /// One item of a subscription.
+    SubscriptionItem {
+        subscription_item_id: Field<String>,
+        created_at: Field<Timestamp>,
+        updated_at: Field<Timestamp>,
+        price: Field<Reference<Price>>,
+        quantity: Field<i64>,
+    }
 
-/// One item of a subscription.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct SubscriptionItem {
-    pub subscription_item_id: Field<String>,
-    pub created_at: Field<Timestamp>,
-    pub updated_at: Field<Timestamp>,
-    pub price: Field<Reference<Price>>,
-    pub quantity: Field<i64>,
-}
+    /// An invoice (<https://docs.withflex.com/api-reference/invoices/get-invoice>).
+    Invoice {
+        invoice_id: Field<String>,
+        subscription: Field<Reference<Subscription>>,
+        subscription_id: Field<String>,
+        customer: Field<Reference<Customer>>,
+        customer_id: Field<String>,
+        payment_intent: Field<Reference<PaymentIntent>>,
+        payment_intent_id: Field<String>,
+        currency: Field<String>,
+        amount_paid: Field<i64>,
+        amount_due: Field<i64>,
+        created_at: Field<Timestamp>,
+        period_start: Field<Timestamp>,
+        period_end: Field<Timestamp>,
+        lines: Field<InvoiceLines>,
+        test_mode: Field<bool>,
+    }
 
-/// An invoice (<https://docs.withflex.com/api-reference/invoices/get-invoice>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Invoice {
-    pub invoice_id: Field<String>,
-    pub subscription: Field<Reference<Subscription>>,
-    pub subscription_id: Field<String>,
-    pub customer: Field<Reference<Customer>>,
-    pub customer_id: Field<String>,
-    pub payment_intent: Field<Reference<PaymentIntent>>,
-    pub payment_intent_id: Field<String>,
-    pub currency: Field<String>,
-    pub amount_paid: Field<i64>,
-    pub amount_due: Field<i64>,
-    pub created_at: Field<Timestamp>,
-    pub period_start: Field<Timestamp>,
-    pub period_end: Field<Timestamp>,
-    pub lines: Field<InvoiceLines>,
-    pub test_mode: Field<bool>,
+    /// One line of an invoice.
+    InvoiceLine {
+        period: Field<Span>,
+    }
+
+    /// The period of a line.
+    Span {
+        start: Field<Timestamp>,
+        end: Field<Timestamp>,
+    }
+
+    /// A line of a session.
+    LineItem {
+        line_item_id: Field<String>,
+        description: Field<String>,
+        quantity: Field<i64>,
+        amount_subtotal: Field<i64>,
+        amount_discount: Field<i64>,
+        amount_tax: Field<i64>,
+        amount_shipping: Field<i64>,
+        amount_fee: Field<i64>,
+        amount_total: Field<i64>,
+        fees: Field<Vec<Field<Fee>>>,
+        eligibility: Field<String>,
+        price: Field<Reference<Price>>,
+    }
+
+    /// A price (<https://docs.withflex.com/api-reference/prices/list-prices>).
+    Price {
+        price_id: Field<String>,
+        unit_amount: Field<i64>,
+        /// `one_time` or `recurring`.
+        #[serde(rename = "type")]
+        kind: Field<String>,
+        hsa_fsa_eligibility: Field<String>,
+        metadata: Value,
+        product: Field<Reference<Product>>,
+    }
+
+    /// A product (<https://docs.withflex.com/api-reference/products/create-product>).
+    Product {
+        product_id: Field<String>,
+        name: Field<String>,
+        receipt_description: Field<String>,
+        hsa_fsa_eligibility: Field<String>,
+        client_reference_id: Field<Code>,
+        upc_code: Field<Code>,
+        gtin: Field<Code>,
+        metadata: Value,
+    }
 }
 
 /// The lines of an invoice: a list, or an object with the list in it. Flex does not document them; card networks'
@@ -285,65 +288,4 @@ impl Readable for InvoiceLines {
         };
         Vec::read(list).map(Self)
     }
-}
-
-/// One line of an invoice.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct InvoiceLine {
-    pub period: Field<Span>,
-}
-
-/// The period of a line.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Span {
-    pub start: Field<Timestamp>,
-    pub end: Field<Timestamp>,
-}
-
-/// A line of a session.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct LineItem {
-    pub line_item_id: Field<String>,
-    pub description: Field<String>,
-    pub quantity: Field<i64>,
-    pub amount_subtotal: Field<i64>,
-    pub amount_discount: Field<i64>,
-    pub amount_tax: Field<i64>,
-    pub amount_shipping: Field<i64>,
-    pub amount_fee: Field<i64>,
-    pub amount_total: Field<i64>,
-    pub fees: Field<Vec<Field<Fee>>>,
-    pub eligibility: Field<String>,
-    pub price: Field<Reference<Price>>,
-}
-
-/// A price (<https://docs.withflex.com/api-reference/prices/list-prices>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Price {
-    pub price_id: Field<String>,
-    pub unit_amount: Field<i64>,
-    /// `one_time` or `recurring`.
-    #[serde(rename = "type")]
-    pub kind: Field<String>,
-    pub hsa_fsa_eligibility: Field<String>,
-    pub metadata: Value,
-    pub product: Field<Reference<Product>>,
-}
-
-/// A product (<https://docs.withflex.com/api-reference/products/create-product>).
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Product {
-    pub product_id: Field<String>,
-    pub name: Field<String>,
-    pub receipt_description: Field<String>,
-    pub hsa_fsa_eligibility: Field<String>,
-    pub client_reference_id: Field<Code>,
-    pub upc_code: Field<Code>,
-    pub gtin: Field<Code>,
-    pub metadata: Value,
 }

@@ -16,7 +16,7 @@ use domain::{
     },
 };
 use flex::{Api, BadSetUp, Limits};
-use rest::testing::{Heads, Reply, ok, path_of, serve};
+use rest::testing::{Heads, Reply, ok, path_of, serve, status};
 use serde_json::{Value, json};
 use std::{
     sync::LazyLock,
@@ -45,7 +45,7 @@ fn good(path: &str) -> Reply {
         LINES_PATH => ok(LINES),
         PAYMENTS_PATH => ok(&payments()),
         CUSTOMER_PATH => ok(CUSTOMER),
-        _ => Reply::Answer(404, "", String::new()),
+        _ => status(404),
     }
 }
 
@@ -87,11 +87,41 @@ const LIMITS: Limits = Limits {
     bytes: 64 * 1024,
 };
 
+fn api(url: &str) -> Api {
+    Api::with_limits(url, LIMITS).unwrap()
+}
+
 async fn read(url: &str) -> Result<Sale, ReadError> {
-    Api::with_limits(url, LIMITS)
-        .unwrap()
-        .sale(&key(), &order_id())
-        .await
+    api(url).sale(&key(), &order_id()).await
+}
+
+/// A server that answers like Flex, but for this path.
+async fn serve_but(
+    path: &'static str,
+    reply: impl Fn() -> Reply + Send + 'static,
+) -> (String, Heads) {
+    serve(move |asked, _| if asked == path { reply() } else { good(asked) }).await
+}
+
+/// A server with the customer apart from this session, and this answer about the customer.
+async fn serve_apart(
+    session: String,
+    customer: impl Fn() -> Reply + Send + 'static,
+) -> (String, Heads) {
+    serve(move |path, _| match path {
+        SESSION_PATH => ok(&session),
+        CUSTOMER_PATH => customer(),
+        _ => good(path),
+    })
+    .await
+}
+
+fn not_understood(why: &str) -> ReadError {
+    ReadError::NotUnderstood(why.to_owned())
+}
+
+fn permanent(status: u16) -> ReadError {
+    ReadError::Permanent { status, code: None }
 }
 
 fn requests_for(heads: &Heads, path: &str) -> usize {
@@ -152,7 +182,7 @@ async fn a_checkout_is_read_with_its_lines_payments_and_customer() {
 
 #[tokio::test]
 async fn a_base_url_may_have_a_path() {
-    let (url, heads) = serve(|_, _| Reply::Answer(404, "", String::new())).await;
+    let (url, heads) = serve(|_, _| status(404)).await;
     for base in [format!("{url}/flex"), format!("{url}/flex/")] {
         assert!(read(&base).await.is_err());
     }
@@ -167,15 +197,9 @@ async fn a_base_url_may_have_a_path() {
 
 #[tokio::test]
 async fn an_id_cannot_reach_another_resource() {
-    let (url, heads) = serve(|_, _| Reply::Answer(404, "", String::new())).await;
+    let (url, heads) = serve(|_, _| status(404)).await;
     let order_id = OrderId::new("../../refunds?a=%2e#").unwrap();
-    assert!(
-        Api::with_limits(&url, LIMITS)
-            .unwrap()
-            .sale(&key(), &order_id)
-            .await
-            .is_err()
-    );
+    assert!(api(&url).sale(&key(), &order_id).await.is_err());
     let wanted = "/v1/checkout/sessions/..%2F..%2Frefunds%3Fa=%252e%23";
     let payments =
         "/v1/payment_intents?checkout_session=..%2F..%2Frefunds%3Fa%3D%252e%23&limit=100";
@@ -189,37 +213,20 @@ async fn an_id_cannot_reach_another_resource() {
 
 #[tokio::test]
 async fn a_customer_that_was_not_expanded_is_read_by_its_id() {
-    let (url, heads) = serve(|path, _| {
-        if path == SESSION_PATH {
-            ok(SESSION)
-        } else {
-            good(path)
-        }
-    })
-    .await;
-    assert_eq!(
-        read(&url).await.unwrap().customer.name.as_deref(),
-        Some("Pat Doe")
-    );
+    let (url, heads) = serve_apart(SESSION.to_owned(), || ok(CUSTOMER)).await;
+    let name = read(&url).await.unwrap().customer.name;
+    assert_eq!(name.as_deref(), Some("Pat Doe"));
     assert_eq!(requests_for(&heads, CUSTOMER_PATH), 1);
 }
 
 #[tokio::test]
 async fn a_customer_that_flex_does_not_tell_does_not_stop_the_order() {
     for status in [404, 422, 200] {
-        let (url, _) = serve(move |path, _| match path {
-            SESSION_PATH => ok(SESSION),
-            CUSTOMER_PATH => Reply::Answer(status, "", "nonsense".to_owned()),
-            _ => good(path),
-        })
-        .await;
+        let lost = move || Reply::Answer(status, "", "nonsense".to_owned());
+        let (url, _) = serve_apart(SESSION.to_owned(), lost).await;
         let customer = read(&url).await.unwrap().customer;
-        assert_eq!(customer.name, None, "{status}");
-        assert_eq!(
-            customer.email.as_deref(),
-            Some("pat@example.com"),
-            "{status}"
-        );
+        let found = (customer.name.as_deref(), customer.email.as_deref());
+        assert_eq!(found, (None, Some("pat@example.com")), "{status}");
     }
 }
 
@@ -237,11 +244,8 @@ async fn payments_that_flex_does_not_tell_do_not_stop_the_order() {
             r#"{"payment_intents":[{"payment_intent_id":"fpi_9","status":"canceled"}]}"#,
         ),
     ] {
-        let (url, _) = serve(move |path, _| match path {
-            PAYMENTS_PATH => Reply::Answer(status, "", body.to_owned()),
-            _ => good(path),
-        })
-        .await;
+        let odd = move || Reply::Answer(status, "", body.to_owned());
+        let (url, _) = serve_but(PAYMENTS_PATH, odd).await;
         let sale = read(&url).await.unwrap();
         let named: Vec<_> = sale
             .payment_intents
@@ -258,39 +262,22 @@ async fn payments_that_flex_does_not_tell_do_not_stop_the_order() {
 
 #[tokio::test]
 async fn payments_that_cannot_be_read_now_are_waited_for() {
-    for status in [408, 429, 500, 503] {
-        let (url, _) = serve(move |path, _| match path {
-            PAYMENTS_PATH => Reply::Answer(status, "", String::new()),
-            _ => good(path),
-        })
-        .await;
-        assert!(is_away(&read(&url).await.unwrap_err()), "{status}");
+    for code in [408, 429, 500, 503] {
+        let (url, _) = serve_but(PAYMENTS_PATH, move || status(code)).await;
+        assert!(is_away(&read(&url).await.unwrap_err()), "{code}");
     }
-    let (url, _) = serve(|path, _| match path {
-        PAYMENTS_PATH => Reply::Answer(401, "", String::new()),
-        _ => good(path),
-    })
-    .await;
-    assert_eq!(
-        read(&url).await.unwrap_err(),
-        ReadError::KeyRefused { status: 401 }
-    );
+    let (url, _) = serve_but(PAYMENTS_PATH, || status(401)).await;
+    let refused = ReadError::KeyRefused { status: 401 };
+    assert_eq!(read(&url).await.unwrap_err(), refused);
 }
 
 /// The key may have been replaced: the caller must see the refusal to read a newer key.
 #[tokio::test]
 async fn a_key_that_is_refused_for_the_customer_is_refused() {
-    for status in [401, 403] {
-        let (url, _) = serve(move |path, _| match path {
-            SESSION_PATH => ok(SESSION),
-            CUSTOMER_PATH => Reply::Answer(status, "", String::new()),
-            _ => good(path),
-        })
-        .await;
-        assert_eq!(
-            read(&url).await.unwrap_err(),
-            ReadError::KeyRefused { status }
-        );
+    for code in [401, 403] {
+        let (url, _) = serve_apart(SESSION.to_owned(), move || status(code)).await;
+        let refused = ReadError::KeyRefused { status: code };
+        assert_eq!(read(&url).await.unwrap_err(), refused);
     }
 }
 
@@ -298,13 +285,8 @@ async fn a_key_that_is_refused_for_the_customer_is_refused() {
 async fn without_an_address_of_its_own_an_order_waits_for_an_answer_and_not_for_a_lost_customer() {
     let session = SESSION.replace("pat@example.com", "");
     for (status, body) in [(404, ""), (200, "<html>gateway</html>")] {
-        let session = session.clone();
-        let (url, _) = serve(move |path, _| match path {
-            SESSION_PATH => ok(&session),
-            CUSTOMER_PATH => Reply::Answer(status, "", body.to_owned()),
-            _ => good(path),
-        })
-        .await;
+        let answer = move || Reply::Answer(status, "", body.to_owned());
+        let (url, _) = serve_apart(session.clone(), answer).await;
         match read(&url).await {
             Ok(sale) => assert_eq!((status, sale.customer.email), (404, None)),
             Err(error) => assert!(
@@ -317,12 +299,7 @@ async fn without_an_address_of_its_own_an_order_waits_for_an_answer_and_not_for_
 
 #[tokio::test]
 async fn a_customer_that_cannot_be_read_now_is_waited_for() {
-    let (url, _) = serve(|path, _| match path {
-        SESSION_PATH => ok(SESSION),
-        CUSTOMER_PATH => Reply::Answer(503, "", String::new()),
-        _ => good(path),
-    })
-    .await;
+    let (url, _) = serve_apart(SESSION.to_owned(), || status(503)).await;
     assert!(is_away(&read(&url).await.unwrap_err()));
 }
 
@@ -337,39 +314,21 @@ async fn a_dropped_connection_is_tried_once_more_and_only_once() {
     })
     .await;
     assert!(read(&url).await.is_ok());
-    assert_eq!(
-        (
-            requests_for(&heads, SESSION_PATH),
-            requests_for(&heads, LINES_PATH)
-        ),
-        (2, 2)
-    );
+    for path in [SESSION_PATH, LINES_PATH] {
+        assert_eq!(requests_for(&heads, path), 2, "{path}");
+    }
 
-    let (url, heads) = serve(|path, _| {
-        if path == LINES_PATH {
-            Reply::HangUp
-        } else {
-            good(path)
-        }
-    })
-    .await;
+    let (url, heads) = serve_but(LINES_PATH, || Reply::HangUp).await;
     assert!(is_away(&read(&url).await.unwrap_err()));
     assert_eq!(requests_for(&heads, LINES_PATH), 2);
 }
 
 #[tokio::test]
 async fn an_answer_is_never_tried_again_in_place() {
-    for status in [400, 401, 404, 408, 429, 500, 502, 503] {
-        let (url, heads) = serve(move |path, _| {
-            if path == LINES_PATH {
-                Reply::Answer(status, "", String::new())
-            } else {
-                good(path)
-            }
-        })
-        .await;
+    for code in [400, 401, 404, 408, 429, 500, 502, 503] {
+        let (url, heads) = serve_but(LINES_PATH, move || status(code)).await;
         assert!(read(&url).await.is_err());
-        assert_eq!(requests_for(&heads, LINES_PATH), 1, "{status}");
+        assert_eq!(requests_for(&heads, LINES_PATH), 1, "{code}");
     }
 }
 
@@ -395,42 +354,22 @@ async fn silence_ends_in_time() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_a_setback() {
-    let (url, _) = serve(|path, _| {
-        if path == LINES_PATH {
-            Reply::BreakOff
-        } else {
-            good(path)
-        }
-    })
-    .await;
+    let (url, _) = serve_but(LINES_PATH, || Reply::BreakOff).await;
     let error = read(&url).await.unwrap_err();
     assert!(is_away(&error), "{error}");
 }
 
 #[tokio::test]
 async fn an_answer_without_end_is_dropped() {
-    let (url, _) = serve(|path, _| {
-        if path == LINES_PATH {
-            Reply::Endless
-        } else {
-            good(path)
-        }
-    })
-    .await;
-    let error = read(&url).await.unwrap_err();
-    assert_eq!(
-        error,
-        ReadError::NotUnderstood("the answer is longer than 65536 bytes".to_owned())
-    );
+    let (url, _) = serve_but(LINES_PATH, || Reply::Endless).await;
+    let why = not_understood("the answer is longer than 65536 bytes");
+    assert_eq!(read(&url).await.unwrap_err(), why);
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let (url, heads) = serve(|path, _| match path {
-        SESSION_PATH => Reply::Answer(302, "location: /elsewhere\r\n", String::new()),
-        _ => good(path),
-    })
-    .await;
+    let away = || Reply::Answer(302, "location: /elsewhere\r\n", String::new());
+    let (url, heads) = serve_but(SESSION_PATH, away).await;
     let error = read(&url).await.unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -442,29 +381,15 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_page_for_people_is_not_an_answer() {
     let page = "<html>pat@example.com</html>".to_owned();
-    let (url, _) = serve({
-        let page = page.clone();
-        move |_, _| Reply::Answer(502, "content-type: text/html\r\n", page.clone())
-    })
-    .await;
-    assert_eq!(
-        read(&url).await.unwrap_err().to_string(),
-        "Flex is away: answered 502"
-    );
-
-    let (url, _) = serve(move |path, _| {
-        if path == LINES_PATH {
-            ok(&page)
-        } else {
-            good(path)
-        }
-    })
-    .await;
+    let answer = page.clone();
+    let html = "content-type: text/html\r\n";
+    let (url, _) = serve(move |_, _| Reply::Answer(502, html, answer.clone())).await;
     let error = read(&url).await.unwrap_err();
-    assert_eq!(
-        error,
-        ReadError::NotUnderstood("the answer has no `line_items`".to_owned())
-    );
+    assert_eq!(error.to_string(), "Flex is away: answered 502");
+
+    let (url, _) = serve_but(LINES_PATH, move || ok(&page)).await;
+    let why = not_understood("the answer has no `line_items`");
+    assert_eq!(read(&url).await.unwrap_err(), why);
 }
 
 #[tokio::test]
@@ -489,7 +414,7 @@ async fn a_refusal_names_its_code() {
         read(&url).await.unwrap_err(),
         ReadError::Permanent { status: 404, code }
     );
-    let (url, _) = serve(|_, _| Reply::Answer(401, "", String::new())).await;
+    let (url, _) = serve(|_, _| status(401)).await;
     assert_eq!(
         read(&url).await.unwrap_err(),
         ReadError::KeyRefused { status: 401 }
@@ -502,30 +427,16 @@ async fn another_session_than_the_one_asked_for_is_not_taken() {
         r#""checkout_session_id":"fcs_01K7"#,
         r#""checkout_session_id":"fcs_02K7"#,
     );
-    let (url, _) = serve(move |path, _| {
-        if path == SESSION_PATH {
-            ok(&other)
-        } else {
-            good(path)
-        }
-    })
-    .await;
-    let error = read(&url).await.unwrap_err();
-    assert_eq!(
-        error,
-        ReadError::NotUnderstood("the answer is about another session".to_owned())
-    );
+    let (url, _) = serve_but(SESSION_PATH, move || ok(&other)).await;
+    let why = not_understood("the answer is about another session");
+    assert_eq!(read(&url).await.unwrap_err(), why);
 }
 
 #[tokio::test]
 async fn a_key_that_fits_into_no_header_is_a_fault_of_the_set_up() {
     let (url, heads) = serve(|path, _| good(path)).await;
     let key = ApiKey::new("fsk_test_\n0").unwrap();
-    let error = Api::with_limits(&url, LIMITS)
-        .unwrap()
-        .sale(&key, &order_id())
-        .await
-        .unwrap_err();
+    let error = api(&url).sale(&key, &order_id()).await.unwrap_err();
     assert!(
         matches!(error, ReadError::Transient(RetryableError::SetUp { .. })),
         "{error}"
@@ -551,12 +462,9 @@ fn a_base_url_is_http() {
 
 /// A server that answers one path, and 404 for all others.
 async fn serve_one(path: &'static str, reply: impl Fn() -> Reply + Send + 'static) -> (Api, Heads) {
-    let (url, heads) = serve(move |asked, _| match asked {
-        _ if asked == path => reply(),
-        _ => Reply::Answer(404, "", String::new()),
-    })
-    .await;
-    (Api::with_limits(&url, LIMITS).unwrap(), heads)
+    let (url, heads) =
+        serve(move |asked, _| if asked == path { reply() } else { status(404) }).await;
+    (api(&url), heads)
 }
 
 fn payment(id: &str) -> PaymentIntentId {
@@ -585,18 +493,15 @@ async fn the_checkout_of_a_payment_is_found() {
 #[tokio::test]
 async fn a_checkout_that_cannot_be_looked_for_is_an_error() {
     const PATH: &str = "/v1/checkout/sessions?payment_intent=fpi_1&limit=100";
-    let (api, _) = serve_one(PATH, || Reply::Answer(422, "", String::new())).await;
-    let refused = ReadError::Permanent {
-        status: 422,
-        code: None,
-    };
-    assert_eq!(api.sale_of(&key(), &payment("fpi_1")).await, Err(refused));
-    let (api, _) = serve_one(PATH, || Reply::Answer(503, "", String::new())).await;
+    let (api, _) = serve_one(PATH, || status(422)).await;
+    let read = api.sale_of(&key(), &payment("fpi_1")).await;
+    assert_eq!(read, Err(permanent(422)));
+    let (api, _) = serve_one(PATH, || status(503)).await;
     assert!(is_away(
         &api.sale_of(&key(), &payment("fpi_1")).await.unwrap_err()
     ));
     let (api, _) = serve_one(PATH, || ok("{}")).await;
-    let why = ReadError::NotUnderstood("the answer has no `checkout_sessions`".to_owned());
+    let why = not_understood("the answer has no `checkout_sessions`");
     assert_eq!(api.sale_of(&key(), &payment("fpi_1")).await, Err(why));
 }
 
@@ -605,7 +510,7 @@ fn refunds(numbers: std::ops::Range<usize>) -> String {
     let refund = |n| {
         json!({
             "refund_id": format!("fre_{n}"), "payment_intent_id": "fpi_1", "amount": n, "status": "succeeded",
-            "test_mode": true,
+            "created_at": "2026-04-19T12:40:00Z", "test_mode": true,
         })
     };
     json!({"refunds": numbers.map(refund).collect::<Vec<_>>()}).to_string()
@@ -623,10 +528,10 @@ async fn all_refunds_are_read_page_by_page() {
         Some("") => ok(&refunds(0..100)),
         Some("&starting_after=fre_99") => ok(&refunds(100..200)),
         Some("&starting_after=fre_199") => ok(&refunds(200..203)),
-        _ => Reply::Answer(404, "", String::new()),
+        _ => status(404),
     })
     .await;
-    let api = Api::with_limits(&url, LIMITS).unwrap();
+    let api = api(&url);
     let found = api.refunds(&key(), of_sale()).await.unwrap();
     let understood = found.understood.iter();
     let amounts: Vec<_> = understood.map(|refund| refund.facts.amount).collect();
@@ -653,7 +558,7 @@ async fn a_refund_that_is_not_understood_hides_no_other() {
             ok(&page.to_string())
         })
         .await;
-        let api = Api::with_limits(&url, LIMITS).unwrap();
+        let api = api(&url);
         let found = api.refunds(&key(), of_sale()).await.unwrap();
         let unclear_id = found.unclear.unwrap().refund_id;
         assert_eq!(unclear_id.as_ref().map(RefundId::as_str), id);
@@ -665,7 +570,7 @@ async fn a_refund_that_is_not_understood_hides_no_other() {
 async fn a_short_page_is_the_last_one() {
     for (page, expected) in [(0..0, 0), (0..1, 1), (0..99, 99)] {
         let (url, heads) = serve(move |_, _| ok(&refunds(page.clone()))).await;
-        let api = Api::with_limits(&url, LIMITS).unwrap();
+        let api = api(&url);
         let found = api.refunds(&key(), of_sale()).await.unwrap();
         assert_eq!((found.understood.len(), found.unclear), (expected, None));
         assert_eq!(heads.lock().unwrap().len(), 1);
@@ -675,7 +580,7 @@ async fn a_short_page_is_the_last_one() {
 #[tokio::test]
 async fn the_same_page_again_is_the_end() {
     let (url, heads) = serve(|_, _| ok(&refunds(0..100))).await;
-    let api = Api::with_limits(&url, LIMITS).unwrap();
+    let api = api(&url);
     let found = api.refunds(&key(), of_sale()).await.unwrap();
     assert_eq!(found.understood.len(), 100);
     assert_eq!(heads.lock().unwrap().len(), 2);
@@ -695,7 +600,7 @@ async fn refunds_without_end_are_not_read_for_ever() {
         ..LIMITS
     };
     let api = Api::with_limits(&url, limits).unwrap();
-    let why = ReadError::NotUnderstood("the list of refunds does not end".to_owned());
+    let why = not_understood("the list of refunds does not end");
     assert_eq!(api.refunds(&key(), of_sale()).await, Err(why));
     assert_eq!(heads.lock().unwrap().len(), 10);
 }
@@ -710,7 +615,7 @@ async fn all_pages_together_have_the_time_of_one_answer() {
         }
     })
     .await;
-    let api = Api::with_limits(&url, LIMITS).unwrap();
+    let api = api(&url);
     let started = Instant::now();
     let error = api.refunds(&key(), of_sale()).await.unwrap_err();
     assert_eq!(error.to_string(), "Flex is away: no answer in time");
@@ -740,12 +645,9 @@ async fn refunds_of_a_payment_are_that_payments_alone() {
 #[tokio::test]
 async fn refunds_that_are_not_told_are_an_error_and_none_is_guessed_at() {
     const PATH: &str = "/v1/refunds?checkout_session=fcs_01K76N0000000000000000000B&limit=100";
-    let (api, _) = serve_one(PATH, || Reply::Answer(404, "", String::new())).await;
-    let refused = ReadError::Permanent {
-        status: 404,
-        code: None,
-    };
-    assert_eq!(api.refunds(&key(), of_sale()).await, Err(refused));
+    let (api, _) = serve_one(PATH, || status(404)).await;
+    let read = api.refunds(&key(), of_sale()).await;
+    assert_eq!(read, Err(permanent(404)));
     let (api, _) = serve_one(PATH, || {
         ok(&refunds(0..2).replace(r#""amount":1"#, r#""amount":"0.01""#))
     })
@@ -761,26 +663,18 @@ async fn a_subscription_is_read_wrapped_or_bare() {
     let bare = json!({"subscription_id": "fsub_1", "customer": "fcus_1", "status": "active", "test_mode": true});
     for body in [bare.clone(), json!({"subscription": bare})] {
         let (api, _) = serve_one("/v1/subscriptions/fsub_1", move || ok(&body.to_string())).await;
-        let change = api
-            .subscription(&key(), &SubscriptionId::new("fsub_1").unwrap())
-            .await
-            .unwrap();
+        let read = async |id| {
+            api.subscription(&key(), &SubscriptionId::new(id).unwrap())
+                .await
+        };
+        let change = read("fsub_1").await.unwrap();
         assert_eq!(change.snapshot.source, subscription::Source::Read);
         assert_eq!(
             change.snapshot.status,
             subscription::SubscriptionStatus::Active
         );
         assert_eq!(change.customer_id.as_str(), "fcus_1");
-        let unknown = api
-            .subscription(&key(), &SubscriptionId::new("fsub_2").unwrap())
-            .await;
-        assert_eq!(
-            unknown,
-            Err(ReadError::Permanent {
-                status: 404,
-                code: None
-            })
-        );
+        assert_eq!(read("fsub_2").await, Err(permanent(404)));
     }
 }
 
@@ -806,50 +700,35 @@ async fn what_is_not_the_subscription_asked_for_is_not_taken() {
         ),
     ] {
         let (api, _) = serve_one("/v1/subscriptions/fsub_1", move || ok(&body.to_string())).await;
-        let error = api
-            .subscription(&key(), &SubscriptionId::new("fsub_1").unwrap())
-            .await
-            .unwrap_err();
-        assert_eq!(error, ReadError::NotUnderstood(why.to_owned()));
+        let id = SubscriptionId::new("fsub_1").unwrap();
+        let error = api.subscription(&key(), &id).await.unwrap_err();
+        assert_eq!(error, not_understood(why));
     }
 }
 
-/// A page of refunds with this length, from this number on.
-fn refunds_from(first: usize, length: usize) -> Reply {
-    let refund = |n: usize| {
-        json!({
-            "refund_id": format!("fre_{n}"), "payment_intent_id": "fpi_1", "amount": 1, "status": "succeeded",
-            "created_at": "2026-04-19T12:40:00Z", "test_mode": true,
-        })
-    };
-    ok(&json!({"refunds": (first..first + length).map(refund).collect::<Vec<_>>()}).to_string())
-}
-
-fn ask<'a>(list: &'static str, after: Option<&'a str>) -> Ask<'a> {
+/// Reads a page of a list, with the usual limits.
+async fn list(url: &str, list: &'static str, after: Option<&str>) -> Result<Page, ReadError> {
     let time = |text: &str| text.parse().unwrap();
-    Ask {
+    let ask = Ask {
         list,
         since: time("2026-04-17T12:00:00Z"),
         now: time("2026-04-20T12:00:00Z"),
         after,
-    }
+    };
+    Api::new(url).unwrap().list(&key(), &ask).await
 }
 
 #[tokio::test]
 async fn a_list_is_read_page_by_page_until_one_is_not_full() {
     let (url, heads) = serve(|path, _| match path {
-        "/v1/refunds?limit=100" => refunds_from(0, 100),
-        "/v1/refunds?limit=100&starting_after=fre_99" => refunds_from(100, 7),
-        _ => Reply::Answer(404, "", String::new()),
+        "/v1/refunds?limit=100" => ok(&refunds(0..100)),
+        "/v1/refunds?limit=100&starting_after=fre_99" => ok(&refunds(100..107)),
+        _ => status(404),
     })
     .await;
-    let api = Api::new(&url).unwrap();
-    let first = api.list(&key(), &ask("refunds", None)).await.unwrap();
+    let first = list(&url, "refunds", None).await.unwrap();
     assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_99")));
-    let second = api
-        .list(&key(), &ask("refunds", first.next.as_deref()))
-        .await
-        .unwrap();
+    let second = list(&url, "refunds", first.next.as_deref()).await.unwrap();
     assert_eq!(
         (second.length, second.listed.len(), second.next),
         (7, 7, None)
@@ -871,28 +750,17 @@ async fn a_last_thing_without_an_id_does_not_end_the_list() {
         }
     })
     .await;
-    let api = Api::new(&url).unwrap();
-    let first = api.list(&key(), &ask("refunds", None)).await.unwrap();
+    let first = list(&url, "refunds", None).await.unwrap();
     assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_97")));
     // A full page without ids gives no cursor, but it is not the end of the list either.
-    let error = api
-        .list(&key(), &ask("refunds", Some("fre_97")))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        error,
-        ReadError::NotUnderstood("`refund_id` is missing".to_owned())
-    );
+    let error = list(&url, "refunds", Some("fre_97")).await.unwrap_err();
+    assert_eq!(error, not_understood("`refund_id` is missing"));
 }
 
 #[tokio::test]
 async fn a_page_that_comes_again_is_the_last() {
-    let (url, _) = serve(|_, _| refunds_from(0, 100)).await;
-    let page = Api::new(&url)
-        .unwrap()
-        .list(&key(), &ask("refunds", Some("fre_99")))
-        .await
-        .unwrap();
+    let (url, _) = serve(|_, _| ok(&refunds(0..100))).await;
+    let page = list(&url, "refunds", Some("fre_99")).await.unwrap();
     assert_eq!(page.next, None);
 }
 
@@ -911,7 +779,6 @@ async fn every_list_is_asked_for_by_its_own_address() {
         ok(&json!({ name: [] }).to_string())
     })
     .await;
-    let api = Api::new(&url).unwrap();
     for what in [
         "checkouts",
         "invoices",
@@ -920,7 +787,7 @@ async fn every_list_is_asked_for_by_its_own_address() {
         "ended subscriptions",
     ] {
         assert_eq!(
-            api.list(&key(), &ask(what, Some("f_1"))).await.unwrap(),
+            list(&url, what, Some("f_1")).await.unwrap(),
             Page::default(),
             "{what}"
         );
@@ -947,11 +814,7 @@ async fn one_bad_thing_of_a_list_leaves_the_others_readable() {
         ok(r#"{"refunds":[{"refund_id":"fre_1"},7,{"refund_id":"fre_2","payment_intent_id":"fpi_1","amount":1,"status":"pending","created_at":"2026-04-19T12:40:00Z"}]}"#)
     })
     .await;
-    let page = Api::new(&url)
-        .unwrap()
-        .list(&key(), &ask("refunds", None))
-        .await
-        .unwrap();
+    let page = list(&url, "refunds", None).await.unwrap();
     let readable = page
         .listed
         .iter()
@@ -986,12 +849,11 @@ async fn an_invoice_whose_subscription_the_list_leaves_out_is_looked_for() {
                 let newest = json!({"subscription_id": "fsub_1", "latest_invoice": "fin_1"});
                 ok(&json!({"subscriptions": [7, newest]}).to_string())
             }
-            _ => Reply::Answer(404, "", String::new()),
+            _ => status(404),
         }
     })
     .await;
-    let api = Api::new(&url).unwrap();
-    let page = api.list(&key(), &ask("invoices", None)).await.unwrap();
+    let page = list(&url, "invoices", None).await.unwrap();
     let read: Vec<_> = page
         .listed
         .iter()

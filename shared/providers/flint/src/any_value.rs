@@ -1,23 +1,9 @@
 //! Any JSON value at any place of an event: the same meaning, or a reason by name, and never another thing.
 
 use domain::delivery::event::{Change, Event, Reading};
+use rest::testing::places;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// The JSON pointers of all values in a value.
-fn places(value: &Value, here: &str, into: &mut Vec<String>) {
-    into.push(here.to_owned());
-    match value {
-        Value::Object(members) => members
-            .iter()
-            .for_each(|(name, value)| places(value, &format!("{here}/{name}"), into)),
-        Value::Array(values) => values
-            .iter()
-            .enumerate()
-            .for_each(|(n, value)| places(value, &format!("{here}/{n}"), into)),
-        _ => {}
-    }
-}
 
 fn event(body: &Value) -> Option<Event> {
     match crate::read(body.to_string().as_bytes()) {

@@ -23,7 +23,10 @@ use domain::{
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use reading::{Field, Identified, Readable, Reference};
-use rest::{BadSetUp, Client, Dialect, HeaderMap, InMemory, Limits, NotUnderstood, Url, resource};
+use rest::{
+    BadSetUp, Client, Dialect, HeaderMap, InMemory, Limits, NotUnderstood, Url, asked_for,
+    resource, unless_refused,
+};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -42,6 +45,7 @@ const MOST_SINGLE: usize = 50;
 const DIALECT: Dialect = Dialect {
     service: SERVICE,
     user_agent: concat!("flint-webhooks/", env!("CARGO_PKG_VERSION")),
+    root: "v1",
     headers: &[("flint-version", VERSION)],
     check: mode_agrees,
     retryable: Some("/error/remediation/retryable"),
@@ -76,16 +80,11 @@ pub(crate) fn mode_of(key: &ApiKey) -> Result<Mode, ReadError> {
 /// A client of Flint's API. Create it once and keep it, because it holds the connections.
 #[derive(Debug, Clone)]
 pub struct Api {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 impl Api {
     /// Creates a client for the API at this address, such as `https://api.withflintpay.com`.
-    pub fn new(base_url: &str) -> Result<Self, BadSetUp> {
-        Self::with_limits(base_url, Limits::default())
-    }
-
-    /// Creates a client with other limits, for tests.
     pub fn with_limits(base_url: &str, limits: Limits) -> Result<Self, BadSetUp> {
         let client = Client::new(base_url, limits, DIALECT)?;
         Ok(Self { client })
@@ -120,10 +119,10 @@ impl Api {
 
     /// Reads an order, expanded if the API does so.
     async fn order(&self, key: &ApiKey, id: &OrderId) -> Result<wire::Order, ReadError> {
-        let url = self.url(&["orders", id.as_str()]);
+        let url = self.client.url(&["orders", id.as_str()]);
         let expanded = &["customer", "payment_intents"];
         let order: wire::Order = self.read_expanded(key, url, expanded, "order").await?;
-        same(&sale::id(&order), id, "order")?;
+        asked_for(sale::id(&order), |read| read == id, "order")?;
         Ok(order)
     }
 
@@ -147,9 +146,9 @@ impl Api {
         key: &ApiKey,
         id: &PaymentIntentId,
     ) -> Result<wire::PaymentIntent, ReadError> {
-        let url = self.url(&["payment-intents", id.as_str()]);
+        let url = self.client.url(&["payment-intents", id.as_str()]);
         let intent: wire::PaymentIntent = self.read(key, url, "payment_intent").await?;
-        same(&payment::id(&intent), id, "payment intent")?;
+        asked_for(payment::id(&intent), |read| read == id, "payment intent")?;
         Ok(intent)
     }
 
@@ -168,11 +167,8 @@ impl Api {
         let Ok(Some(id)) = reading::first(ids, "customer_id") else {
             return Ok(None);
         };
-        let url = self.url(&["customers", &id]);
-        match self.read(key, url, "customer").await {
-            Err(ReadError::Permanent { .. }) => Ok(None),
-            read => read.map(Some),
-        }
+        let url = self.client.url(&["customers", &id]);
+        unless_refused(self.read(key, url, "customer").await)
     }
 
     /// Reads a payment.
@@ -199,14 +195,15 @@ impl Api {
 
     /// Reads a refund.
     pub async fn refund(&self, key: &ApiKey, id: &RefundId) -> Result<RefundChange, ReadError> {
-        let url = self.url(&["refunds", id.as_str()]);
+        let url = self.client.url(&["refunds", id.as_str()]);
         let read: wire::Refund = self.read(key, url, "refund").await?;
         let payment = self.refunded(key, &read).await?;
-        let change = refund::refund(&read, payment, mode_of(key)?).map_err(NotUnderstood::from)?;
-        if change.refund_id != *id {
-            return Err(NotUnderstood::Other("refund").into());
-        }
-        Ok(change)
+        let change = refund::refund(&read, payment, mode_of(key)?);
+        Ok(asked_for(
+            change,
+            |change| change.refund_id == *id,
+            "refund",
+        )?)
     }
 
     /// The payment of a refund: its own, else the only one of its order.
@@ -270,14 +267,11 @@ impl Api {
         key: &ApiKey,
         id: &SubscriptionId,
     ) -> Result<SubscriptionChange, ReadError> {
-        let url = self.url(&["subscriptions", id.as_str()]);
+        let url = self.client.url(&["subscriptions", id.as_str()]);
         let read = self.read(key, url, "subscription").await?;
         let change = subscription::subscription(&read, mode_of(key)?);
-        let change = change.map_err(NotUnderstood::from)?;
-        if change.subscription_id != *id {
-            return Err(NotUnderstood::Other("subscription").into());
-        }
-        Ok(change)
+        let is_it = |change: &SubscriptionChange| change.subscription_id == *id;
+        Ok(asked_for(change, is_it, "subscription")?)
     }
 
     /// Reads a fulfillment of an order.
@@ -286,15 +280,13 @@ impl Api {
         key: &ApiKey,
         id: &FulfillmentId,
     ) -> Result<FulfillmentChange, ReadError> {
-        let url = self.url(&["fulfillments", id.as_str()]);
+        let url = self.client.url(&["fulfillments", id.as_str()]);
         let read = self
             .read_expanded(key, url, &["packages"], "fulfillment")
             .await?;
-        let change = shipment::fulfillment(&read, mode_of(key)?).map_err(NotUnderstood::from)?;
-        if change.fulfillment_id != *id {
-            return Err(NotUnderstood::Other("fulfillment").into());
-        }
-        Ok(change)
+        let change = shipment::fulfillment(&read, mode_of(key)?);
+        let is_it = |change: &FulfillmentChange| change.fulfillment_id == *id;
+        Ok(asked_for(change, is_it, "fulfillment")?)
     }
 
     /// Reads a thing that is mirrored.
@@ -304,20 +296,20 @@ impl Api {
         id: &ResourceId,
     ) -> Result<ResourceChange, ReadError> {
         let mode = mode_of(key)?;
-        let (_, own) = id.parts();
+        let (kind, own) = id.parts();
         let change = match id {
             ResourceId::Transaction(_) => {
-                let url = self.url(&["balance-transactions", own]);
+                let url = self.client.url(&["balance-transactions", own]);
                 let read = self.read(key, url, "balance_transaction").await?;
                 resource::transaction(&read, mode)
             }
             ResourceId::PaymentMethod(_) => {
-                let url = self.url(&["payment-methods", own]);
+                let url = self.client.url(&["payment-methods", own]);
                 let read = self.read(key, url, "payment_method").await?;
                 resource::payment_method(&read, mode)
             }
             ResourceId::CheckoutSession(_) => {
-                let url = self.url(&["checkout-sessions", own]);
+                let url = self.client.url(&["checkout-sessions", own]);
                 let read = self.read(key, url, "checkout_session").await?;
                 resource::checkout_session(&read, mode)
             }
@@ -327,20 +319,17 @@ impl Api {
                 resource::invoice(&read, &attempts, mode)
             }
             ResourceId::Merchant(_) => {
-                let url = self.url(&["merchants", own]);
+                let url = self.client.url(&["merchants", own]);
                 let (read, capabilities) =
                     tokio::try_join!(self.read(key, url, "merchant"), self.capabilities(key, own))?;
                 resource::merchant(&read, &capabilities, mode)
             }
         };
-        match change.map_err(NotUnderstood::from)? {
-            change if change.id() == *id => Ok(change),
-            _ => Err(NotUnderstood::Other(id.parts().0).into()),
-        }
+        Ok(asked_for(change, |change| change.id() == *id, kind)?)
     }
 
     async fn read_invoice(&self, key: &ApiKey, id: &InvoiceId) -> Result<wire::Invoice, ReadError> {
-        let url = self.url(&["invoices", id.as_str()]);
+        let url = self.client.url(&["invoices", id.as_str()]);
         self.read(key, url, "invoice").await
     }
 
@@ -350,12 +339,12 @@ impl Api {
         key: &ApiKey,
         id: &InvoiceId,
     ) -> Result<Field<Vec<Field<wire::Attempt>>>, ReadError> {
-        let url = self.url(&["invoices", id.as_str(), "payment-attempts"]);
+        let url = self
+            .client
+            .url(&["invoices", id.as_str(), "payment-attempts"]);
         let pages = self.pages(key, url, "payment_attempts");
-        match self.client.in_time(pages).await {
-            Err(ReadError::Permanent { .. }) => Ok(Field::Absent),
-            read => read.map(Field::Understood),
-        }
+        let read = unless_refused(self.client.in_time(pages).await)?;
+        Ok(read.map_or(Field::Absent, Field::Understood))
     }
 
     /// The capabilities of a merchant. The API has those of the key's merchant alone, so those of another one are
@@ -365,17 +354,16 @@ impl Api {
         key: &ApiKey,
         merchant_id: &str,
     ) -> Result<Field<Vec<Field<wire::Capability>>>, ReadError> {
-        let url = self.url(&["capabilities"]);
+        let url = self.client.url(&["capabilities"]);
         let answer = self.client.whole_answer(key, url, "capabilities").await;
-        let (headers, mut body) = match answer {
-            Err(ReadError::Permanent { .. }) => return Ok(Field::Absent),
-            answer => answer?,
+        let Some((headers, body)) = unless_refused(answer)? else {
+            return Ok(Field::Absent);
         };
         let owner = headers.get("flint-merchant-id");
         if owner.is_none_or(|owner| owner.as_bytes() != merchant_id.as_bytes()) {
             return Ok(Field::Absent);
         }
-        Ok(Field::Understood(data(&mut body, "capabilities")?))
+        Ok(Field::Understood(resource(body, "data", "capabilities")?))
     }
 
     /// Reads a list page by page. All pages together have the time of one answer.
@@ -425,12 +413,6 @@ impl Api {
         ))
     }
 
-    /// The URL of a resource or a list.
-    pub(crate) fn url(&self, path: &[&str]) -> Url {
-        let path: Vec<_> = ["v1"].iter().chain(path).copied().collect();
-        self.client.url(&path)
-    }
-
     /// Reads a resource with these things in it, if the API expands them.
     async fn read_expanded<T: Readable>(
         &self,
@@ -457,27 +439,8 @@ impl Api {
         url: Url,
         name: &'static str,
     ) -> Result<T, ReadError> {
-        let mut body = self.client.answer(key, url, name).await?;
-        Ok(data(&mut body, name)?)
-    }
-}
-
-/// The resource in an answer.
-fn data<T: Readable>(body: &mut Value, name: &'static str) -> Result<T, NotUnderstood> {
-    let data = body.get_mut("data").map(Value::take);
-    resource(data.ok_or(NotUnderstood::Resource(name))?, name)
-}
-
-/// Refuses an answer about another thing than requested.
-fn same<I: PartialEq>(
-    read: &Result<I, reading::NotUnderstood>,
-    asked: &I,
-    name: &'static str,
-) -> Result<(), NotUnderstood> {
-    match read {
-        Ok(read) if read == asked => Ok(()),
-        Ok(_) => Err(NotUnderstood::Other(name)),
-        Err(why) => Err((*why).into()),
+        let body = self.client.answer(key, url, name).await?;
+        Ok(resource(body, "data", name)?)
     }
 }
 

@@ -18,12 +18,15 @@ use domain::{
     },
     sale::{details::MetadataLimit, shop::ShopMarks},
     upkeep::reconcile::{Ask, Found, Listed, Page, Received},
-    values::{facts::Stamp, ids::EventId, mode::Mode, outcome::ReadError},
+    values::{ids::EventId, mode::Mode, outcome::ReadError},
 };
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use reading::{Field, Identified, Kind, NotUnderstood, Readable, known_text, member};
-use rest::{is_past, unreadable};
+use reading::{Kind, NotUnderstood, Readable, known_text, member};
+use rest::{
+    list::{created_at, id_of, is_past},
+    unreadable,
+};
 use serde_json::{Map, Value, json};
 
 const EVENTS: &str = "failed deliveries";
@@ -61,7 +64,7 @@ impl Api {
     pub async fn list(&self, key: &ApiKey, ask: &Ask<'_>) -> Result<Page, ReadError> {
         let mode = mode_of(key)?;
         let list = List::of(ask.list);
-        let mut url = self.url(&[list.path]);
+        let mut url = self.client.url(&[list.path]);
         if ask.list == EVENTS {
             url.query_pairs_mut()
                 .append_pair("delivery_status", "failed")
@@ -98,10 +101,10 @@ impl Api {
     async fn event(&self, key: &ApiKey, listed: &Value) -> Result<Value, ReadError> {
         let event_type = listed.get("event_type").and_then(Value::as_str);
         let is_needed = event_type.is_some_and(changes::is_needed);
-        let Some(id) = id_of(&List::of(EVENTS), listed).filter(|_| is_needed) else {
+        let Some(id) = id_of(listed, List::of(EVENTS).id).filter(|_| is_needed) else {
             return Ok(listed.clone());
         };
-        let url = self.url(&["webhook-events", &id]);
+        let url = self.client.url(&["webhook-events", &id]);
         match self
             .read::<Map<String, Value>>(key, url, "webhook_event")
             .await
@@ -112,85 +115,50 @@ impl Api {
     }
 }
 
-/// The time of a thing's creation, if it states one.
-fn created_at(thing: &Value) -> Option<Timestamp> {
-    let members = thing.as_object()?;
-    member(members, "created_at").known().copied()
-}
-
-/// The id of a thing.
-fn id_of(list: &List, thing: &Value) -> Option<String> {
-    let id: Field<String> = member(thing.as_object()?, list.id);
-    let id = reading::named([id.id()], EventId::new, list.id);
-    id.ok().flatten().map(String::from)
-}
-
 /// One thing of a list. `None` if it is too old, or if nothing follows from it.
 fn listed(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Option<Listed> {
     let is_old = created_at(thing).is_some_and(|at| at < ask.since);
     if is_old && ask.list != SUBSCRIPTIONS {
         return None;
     }
-    let list = List::of(ask.list);
     let found = match ask.list {
-        EVENTS => event_found(thing),
-        ORDERS => order_found(thing).map_err(unreadable),
+        EVENTS => event_found(ask, thing, mode),
+        ORDERS => order_found(ask, thing, mode).map_err(unreadable),
         _ => subscription_found(ask, thing, mode).map_err(unreadable),
     };
     match found {
-        Ok(state) => state.map(|state| {
-            Listed::Found(Box::new(Found {
-                resource: list.resource,
-                id: id_of(&list, thing).unwrap_or_default(),
-                event_id: state.event_id,
-                mode: Some(mode),
-                created_at: created_at(thing),
-                is_recent: created_at(thing).is_some_and(|at| at >= ask.since),
-                since: state.since,
-                stamp: state.stamp,
-                received: state.received,
-                marks: state.marks,
-                event_type: state.event_type,
-                object: state
-                    .object
-                    .unwrap_or_else(|| thing.to_string().into_bytes()),
-                change: state.change,
-            }))
-        }),
+        Ok(found) => found.map(Box::new).map(Listed::Found),
         Err(why) => Some(Listed::Unreadable {
-            id: id_of(&list, thing),
+            id: id_of(thing, List::of(ask.list).id),
             object: thing.to_string().into_bytes(),
             why,
         }),
     }
 }
 
-/// The statements of a listed thing.
-struct State {
+/// A found thing, with what the things of all lists state.
+fn found(
+    ask: &Ask<'_>,
+    thing: &Value,
+    mode: Mode,
     event_type: &'static str,
-    /// The id of a listed event.
-    event_id: Option<EventId>,
-    since: Option<Timestamp>,
-    stamp: Option<Stamp>,
-    received: Option<Received>,
-    marks: Option<ShopMarks>,
-    /// The body to keep, if it is not the thing itself.
-    object: Option<Vec<u8>>,
     change: Change,
-}
-
-impl State {
-    fn of(event_type: &'static str, change: Change) -> Self {
-        Self {
-            event_type,
-            event_id: None,
-            since: None,
-            stamp: None,
-            received: None,
-            marks: None,
-            object: None,
-            change,
-        }
+) -> Found {
+    let list = List::of(ask.list);
+    Found {
+        resource: list.resource,
+        id: id_of(thing, list.id).unwrap_or_default(),
+        event_id: None,
+        mode: Some(mode),
+        created_at: created_at(thing),
+        is_recent: created_at(thing).is_some_and(|at| at >= ask.since),
+        since: None,
+        stamp: None,
+        received: None,
+        marks: None,
+        event_type,
+        object: thing.to_string().into_bytes(),
+        change,
     }
 }
 
@@ -200,7 +168,7 @@ fn whole<T: Readable>(thing: &Value, place: &'static str) -> Result<T, NotUnders
 }
 
 /// An order. Nothing follows from an unpaid one, unless its row waits and is older. An unknown word says nothing.
-fn order_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
+fn order_found(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Result<Option<Found>, NotUnderstood> {
     let order: wire::Order = whole(thing, "order")?;
     let (event_type, received) = match sale::paid(&order)? {
         sale::Paid::InFull => ("order.paid", sale::received(&order)?),
@@ -213,7 +181,7 @@ fn order_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
         order_id: sale::id(&order)?,
         completed: event_type != "order.updated",
     };
-    Ok(Some(State {
+    Ok(Some(Found {
         since: Some(created_at),
         stamp: sale::stamp(&order)?,
         received: received.map(|amount| Received {
@@ -221,7 +189,7 @@ fn order_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
             is_all: event_type == "order.paid",
         }),
         marks: Some(marks(&order)),
-        ..State::of(event_type, change)
+        ..found(ask, thing, mode, event_type, change)
     }))
 }
 
@@ -243,7 +211,7 @@ fn subscription_found(
     ask: &Ask<'_>,
     thing: &Value,
     mode: Mode,
-) -> Result<Option<State>, NotUnderstood> {
+) -> Result<Option<Found>, NotUnderstood> {
     let change = subscription::subscription(&whole(thing, "subscription")?, mode)?;
     let stamp = change.snapshot.at.map(|at| change.snapshot.stamp(at));
     let ended_at = change.snapshot.ended_at;
@@ -256,17 +224,17 @@ fn subscription_found(
     } else {
         "subscription.updated"
     };
-    Ok(Some(State {
+    Ok(Some(Found {
         since: ended_at,
         stamp,
-        ..State::of(event_type, Change::Subscription(change))
+        ..found(ask, thing, mode, event_type, Change::Subscription(change))
     }))
 }
 
 /// An event that no delivery brought. `None` for one without effect.
 ///
 /// If it is not understood with its payload, it is recovered nevertheless, and parked like its delivery.
-fn event_found(thing: &Value) -> Result<Option<State>, Unreadable> {
+fn event_found(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Result<Option<Found>, Unreadable> {
     let malformed = Unreadable::Malformed("webhook_event", Kind::of(thing).as_str());
     let Some(members) = thing.as_object() else {
         return Err(malformed);
@@ -283,11 +251,11 @@ fn event_found(thing: &Value) -> Result<Option<State>, Unreadable> {
     match event.change {
         Change::NotNeeded | Change::Unhandled => Ok(None),
         Change::NotUnderstood(why) if !is_whole => Err(why),
-        change => Ok(Some(State {
+        change => Ok(Some(Found {
             event_id: Some(event.event_id),
             since: event.occurred_at,
-            object: Some(body),
-            ..State::of(event_type, change)
+            object: body,
+            ..found(ask, thing, mode, event_type, change)
         })),
     }
 }

@@ -9,7 +9,7 @@ pub(crate) mod sale;
 pub(crate) mod shipment;
 pub(crate) mod subscription;
 
-use reading::{Field, NotUnderstood, filled, word};
+use reading::{Field, NotUnderstood, filled, stated, word};
 
 /// A word that must be there, of an open set.
 fn needed_word(field: &Field<String>, place: &'static str) -> Result<String, NotUnderstood> {
@@ -22,11 +22,6 @@ fn stated_word(
     place: &'static str,
 ) -> Result<Option<String>, NotUnderstood> {
     Ok(filled(field, place)?.map(word))
-}
-
-/// A value that is copied, if stated.
-fn stated<T: Copy>(field: &Field<T>, place: &'static str) -> Result<Option<T>, NotUnderstood> {
-    field.optional(place).map(Option::<&T>::copied)
 }
 
 #[cfg(test)]

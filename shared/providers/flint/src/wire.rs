@@ -11,7 +11,6 @@
 
 use jiff::Timestamp;
 use reading::{Code, Field, Identified, Readable, Reference, text, whole};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// A whole number, as a number or as digits: the wire has numbers, and the vendor's SDKs print them as texts.
@@ -28,27 +27,10 @@ impl Readable for Whole {
     }
 }
 
-macro_rules! resources {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)+ })+) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-            #[serde(default)]
-            pub(crate) struct $name { $($(#[$attribute])* pub(crate) $field: $type,)+ }
-
-            impl Readable for $name {
-                fn read(value: Value) -> Option<Self> {
-                    reading::object(value)
-                }
-            }
-        )+
-    };
-}
-
 /// A list that is read element by element.
 type List<T> = Field<Vec<Field<T>>>;
 
-resources! {
+reading::structures! {
     /// An amount in minor units.
     Money {
         amount: Field<Whole>,

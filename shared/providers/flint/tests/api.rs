@@ -8,7 +8,7 @@
 use domain::{
     delivery::{answer::Answer, event::Change, reference::Reference, secrets::ApiKey},
     ports::Provider as _,
-    resource::{ResourceChange, ResourceId},
+    resource::ResourceChange,
     sale::{payment::PaymentStatus, statement::Sale},
     upkeep::reconcile::{Ask, Listed, Page},
     values::{
@@ -21,7 +21,7 @@ use flint::{Api, Flint, Limits};
 use jiff::Timestamp;
 use rest::testing::{Heads, Reply, path_of, serve};
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 const LIMITS: Limits = Limits {
     connect: Duration::from_secs(1),
@@ -108,16 +108,12 @@ async fn fetch(url: &str, reference: Reference) -> Result<Answer, ReadError> {
     flint.fetch(&key(), &reference, asked_at()).await
 }
 
-fn of_order() -> Reference {
-    Reference::Sale("ord_1".to_owned().try_into().unwrap())
-}
-
-fn of_resource(key: &str) -> Reference {
-    Reference::Resource(key.parse().unwrap())
+fn id<T: TryFrom<String, Error: fmt::Debug>>(text: &str) -> T {
+    text.to_owned().try_into().unwrap()
 }
 
 async fn sale(url: &str) -> Result<Sale, ReadError> {
-    match fetch(url, of_order()).await? {
+    match fetch(url, Reference::Sale(id("ord_1"))).await? {
         Answer::Sale(sale) => Ok(*sale),
         other => panic!("{other:?}"),
     }
@@ -126,6 +122,14 @@ async fn sale(url: &str) -> Result<Sale, ReadError> {
 async fn change(url: &str, reference: Reference) -> Change {
     match fetch(url, reference).await.unwrap() {
         Answer::Change(change) => *change,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The resource with this key.
+async fn resource(url: &str, key: &str) -> ResourceChange {
+    match change(url, Reference::Resource(key.parse().unwrap())).await {
+        Change::Resource(change) => *change,
         other => panic!("{other:?}"),
     }
 }
@@ -242,12 +246,13 @@ async fn a_refusal_is_final_unless_it_says_otherwise() {
         sale(&url).await.unwrap_err()
     };
     let wait = Some(Duration::from_secs(7));
-    for (status, retryable) in [
+    let later = [
         (429, None),
         (503, None),
         (409, Some(true)),
         (429, Some(true)),
-    ] {
+    ];
+    for (status, retryable) in later {
         let error = error(status, retryable).await;
         let ReadError::Transient(RetryableError::Away { retry_after, .. }) = error else {
             panic!("{status}: {error:?}")
@@ -272,19 +277,14 @@ async fn a_refusal_is_final_unless_it_says_otherwise() {
 #[tokio::test]
 async fn a_payment_and_its_order_are_found() {
     let (url, _) = serve(|path, _| part(path)).await;
-    let id = || "pi_1".to_owned().try_into().unwrap();
-    let Change::Payment(payment) = change(&url, Reference::Payment(id())).await else {
+    let Change::Payment(payment) = change(&url, Reference::Payment(id("pi_1"))).await else {
         panic!()
     };
     assert_eq!(payment.facts.unwrap().status, PaymentStatus::Received);
-    let answer = fetch(&url, Reference::SaleOfPayment(id())).await.unwrap();
-    let order_id = "ord_1".to_owned().try_into().unwrap();
-    assert_eq!(answer, Answer::SaleOfPayment(Some(order_id)));
-    let lost = Reference::SaleOfPayment("pi_2".to_owned().try_into().unwrap());
-    assert_eq!(
-        fetch(&url, lost).await.unwrap(),
-        Answer::SaleOfPayment(None)
-    );
+    for (payment, order) in [("pi_1", Some(id("ord_1"))), ("pi_2", None)] {
+        let answer = fetch(&url, Reference::SaleOfPayment(id(payment))).await;
+        assert_eq!(answer, Ok(Answer::SaleOfPayment(order)), "{payment}");
+    }
 }
 
 fn refund(id: &str) -> Value {
@@ -304,11 +304,7 @@ async fn a_refund_that_names_no_payment_is_of_the_only_one_of_its_order() {
             _ => not_found(),
         })
         .await;
-        fetch(
-            &url,
-            Reference::Refund("ref_1".to_owned().try_into().unwrap()),
-        )
-        .await
+        fetch(&url, Reference::Refund(id("ref_1"))).await
     };
     assert!(of(&["pi_1"]).await.is_ok());
     let why = "`payment_intent_id` is missing".to_owned();
@@ -327,7 +323,7 @@ async fn one_refund_that_is_not_understood_hides_no_other() {
         _ => not_found(),
     })
     .await;
-    let reference = Reference::RefundsOfSale("ord_1".to_owned().try_into().unwrap());
+    let reference = Reference::RefundsOfSale(id("ord_1"));
     let Answer::Refunds(refunds) = fetch(&url, reference).await.unwrap() else {
         panic!()
     };
@@ -349,10 +345,7 @@ async fn an_invoice_is_read_with_all_pages_of_its_attempts() {
         _ => not_found(),
     })
     .await;
-    let Change::Resource(change) = change(&url, of_resource("invoice#inv_1")).await else {
-        panic!()
-    };
-    let ResourceChange::Invoice { facts, .. } = *change else {
+    let ResourceChange::Invoice { facts, .. } = resource(&url, "invoice#inv_1").await else {
         panic!()
     };
     assert_eq!((facts.version, facts.attempts.len()), (2, 2));
@@ -371,11 +364,8 @@ async fn capabilities_belong_to_the_merchant_of_the_key_alone() {
     })
     .await;
     for (merchant, length) in [("mer_1", 1), ("mer_2", 0)] {
-        let reference = of_resource(&format!("merchant#{merchant}"));
-        let Change::Resource(change) = change(&url, reference).await else {
-            panic!()
-        };
-        let ResourceChange::Merchant { facts, .. } = *change else {
+        let key = format!("merchant#{merchant}");
+        let ResourceChange::Merchant { facts, .. } = resource(&url, &key).await else {
             panic!()
         };
         assert_eq!(facts.capabilities.len(), length, "{merchant}");
@@ -384,32 +374,23 @@ async fn capabilities_belong_to_the_merchant_of_the_key_alone() {
 
 #[tokio::test]
 async fn every_other_thing_has_its_address() {
+    let of = |key: &str| Reference::Resource(key.parse().unwrap());
+    let subscription = Reference::Subscription(id("x_1"));
+    let fulfillment = Reference::Fulfillment(id("x_1"));
     for (reference, path) in [
-        (
-            of_resource("transaction#x_1"),
-            "/v1/balance-transactions/x_1",
-        ),
-        (of_resource("payment_method#x_1"), "/v1/payment-methods/x_1"),
-        (
-            of_resource("checkout_session#x_1"),
-            "/v1/checkout-sessions/x_1",
-        ),
-        (
-            Reference::Subscription("x_1".to_owned().try_into().unwrap()),
-            "/v1/subscriptions/x_1",
-        ),
-        (
-            Reference::Fulfillment("x_1".to_owned().try_into().unwrap()),
-            "/v1/fulfillments/x_1?expand=packages",
-        ),
+        (of("transaction#x_1"), "/v1/balance-transactions/x_1"),
+        (of("payment_method#x_1"), "/v1/payment-methods/x_1"),
+        (of("checkout_session#x_1"), "/v1/checkout-sessions/x_1"),
+        (subscription, "/v1/subscriptions/x_1"),
+        (fulfillment, "/v1/fulfillments/x_1?expand=packages"),
     ] {
         let (url, heads) = serve(|_, _| not_found()).await;
         assert!(fetch(&url, reference).await.is_err());
         assert_eq!(paths(&heads), [path]);
     }
-    let id: ResourceId = "invoice#../orders?a=%2e#".parse().unwrap();
     let (url, heads) = serve(|_, _| not_found()).await;
-    assert!(fetch(&url, Reference::Resource(id)).await.is_err());
+    let odd = of("invoice#../orders?a=%2e#");
+    assert!(fetch(&url, odd).await.is_err());
     for path in paths(&heads) {
         assert!(
             path.starts_with("/v1/invoices/..%2Forders%3Fa=%252e%23"),

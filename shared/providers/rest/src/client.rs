@@ -65,6 +65,8 @@ pub struct Dialect {
     pub service: &'static str,
     /// The user agent of our requests.
     pub user_agent: &'static str,
+    /// The first segment of each path.
+    pub root: &'static str,
     /// More headers of each request.
     pub headers: &'static [(&'static str, &'static str)],
     /// Checks the headers of a successful answer to a request with this key.
@@ -134,7 +136,7 @@ impl Client {
         let mut url = self.base.clone();
         // Only URLs such as `mailto:` have no path, and `new` refuses those.
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
+            path.pop_if_empty().push(self.dialect.root).extend(segments);
         }
         url
     }
@@ -286,7 +288,37 @@ fn base(url: &str, dialect: Dialect) -> Result<Url, BadSetUp> {
     }
 }
 
-/// The resource in an answer, by its name for errors.
-pub fn resource<T: Readable>(body: Value, name: &'static str) -> Result<T, NotUnderstood> {
-    T::read(body).ok_or(NotUnderstood::Resource(name))
+/// Refuses an answer about another thing than requested.
+pub fn asked_for<T, E>(
+    read: Result<T, E>,
+    is_asked_for: impl FnOnce(&T) -> bool,
+    name: &'static str,
+) -> Result<T, NotUnderstood>
+where
+    NotUnderstood: From<E>,
+{
+    let read = read?;
+    if is_asked_for(&read) {
+        Ok(read)
+    } else {
+        Err(NotUnderstood::Other(name))
+    }
+}
+
+/// Reads a thing that may be missing: `None` if the provider refuses permanently.
+pub fn unless_refused<T>(read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+    match read {
+        Err(ReadError::Permanent { .. }) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// The resource under this member of an answer, by its name for errors.
+pub fn resource<T: Readable>(
+    mut answer: Value,
+    member: &str,
+    name: &'static str,
+) -> Result<T, NotUnderstood> {
+    let value = answer.get_mut(member).map(Value::take);
+    value.and_then(T::read).ok_or(NotUnderstood::Resource(name))
 }

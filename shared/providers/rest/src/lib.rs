@@ -5,12 +5,13 @@
 
 mod answer;
 mod client;
-mod list;
+pub mod list;
 mod not_understood;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use client::{BadSetUp, Client, Dialect, InMemory, Limits, resource};
-pub use list::is_past;
+pub use client::{
+    BadSetUp, Client, Dialect, InMemory, Limits, asked_for, resource, unless_refused,
+};
 pub use not_understood::{NotUnderstood, in_answer, unreadable};
 pub use reqwest::{Url, header::HeaderMap};

@@ -1,10 +1,13 @@
-//! A server on this machine that answers as a test likes.
+//! A server on this machine that answers as a test likes, and what tests of several providers share.
 #![expect(
     clippy::missing_panics_doc,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test fails by panicking, its helpers too"
 )]
 
+use domain::delivery::event::{Event, Reading, Unreadable};
+use serde_json::Value;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -32,6 +35,12 @@ pub enum Reply {
 #[must_use]
 pub fn ok(body: &str) -> Reply {
     Reply::Answer(200, "content-type: application/json\r\n", body.to_owned())
+}
+
+/// Answers with this status and an empty body.
+#[must_use]
+pub fn status(status: u16) -> Reply {
+    Reply::Answer(status, "", String::new())
 }
 
 /// The heads of the requests that a server received, in order of arrival.
@@ -100,5 +109,37 @@ async fn answer(mut stream: TcpStream, reply: Reply) {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
             while stream.write_all(&[b' '; 4096]).await.is_ok() {}
         }
+    }
+}
+
+/// The event of a readable body.
+#[must_use]
+pub fn event(reading: Reading) -> Event {
+    match reading {
+        Reading::Event(event) => *event,
+        Reading::Unreadable(why) => panic!("{why}"),
+    }
+}
+
+/// The reason why a body is unreadable.
+#[must_use]
+pub fn why_unreadable(reading: Reading) -> Unreadable {
+    match reading {
+        Reading::Unreadable(why) => why,
+        Reading::Event(event) => panic!("{event:?}"),
+    }
+}
+
+/// Adds the JSON pointers of all values in a value at this place.
+pub fn places(value: &Value, here: &str, into: &mut Vec<String>) {
+    into.push(here.to_owned());
+    let mut add = |name: &str, value| places(value, &format!("{here}/{name}"), into);
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, value)| add(name, value)),
+        Value::Array(values) => {
+            let each = values.iter().enumerate();
+            each.for_each(|(n, value)| add(&n.to_string(), value));
+        }
+        _ => {}
     }
 }

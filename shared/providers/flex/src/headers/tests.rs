@@ -40,15 +40,14 @@ fn judge(headers: &[(&str, String)]) -> Result<String, Refusal> {
 #[test]
 fn each_family_proves_a_delivery() {
     let bare = signature("fevt_1").split_off(3);
-    assert_eq!(
-        judge(&triple(0, "msg_1", &signature("msg_1"))).as_deref(),
-        Ok("msg_1")
-    );
-    assert_eq!(
-        judge(&triple(1, "msg_1", &signature("msg_1"))).as_deref(),
-        Ok("msg_1")
-    );
-    assert_eq!(judge(&triple(2, "fevt_1", &bare)).as_deref(), Ok("fevt_1"));
+    for (family, id, signature) in [
+        (0, "msg_1", signature("msg_1")),
+        (1, "msg_1", signature("msg_1")),
+        (2, "fevt_1", bare),
+    ] {
+        let verdict = judge(&triple(family, id, &signature));
+        assert_eq!(verdict.as_deref(), Ok(id), "family {family}");
+    }
 }
 
 #[test]

@@ -2,9 +2,10 @@ use super::*;
 use crate::read;
 use domain::{
     access::subscription::{InvoiceEvent, Source},
-    delivery::event::{Reading, Unreadable},
+    delivery::event::{Event, Unreadable},
     values::mode::Mode,
 };
+use rest::testing;
 
 const NOW: &str = "2026-04-20T12:00:00Z";
 
@@ -27,6 +28,14 @@ fn found(what: &'static str, object: &Value) -> Found {
         Some(Listed::Found(found)) => *found,
         other => panic!("{other:?}: {object}"),
     }
+}
+
+/// The event that a found thing becomes, as it is read again.
+fn recovered(found: &Found, waits: bool) -> Event {
+    let id = EventId::new("reconciled:1").unwrap();
+    let read = testing::event(read(&event(found, &id, time(NOW), waits)));
+    assert_eq!((&read.event_id, read.occurred_at), (&id, Some(time(NOW))));
+    read
 }
 
 fn with(mut object: Value, name: &str, value: Value) -> Value {
@@ -127,20 +136,13 @@ fn what_is_found_is_told_as_a_webhook_would_have_told_it() {
     ];
     for ((what, object), event_type) in all().into_iter().zip(types) {
         let found = found(what, &object);
-        let id = EventId::new("reconciled:1").unwrap();
-        let body = event(&found, &id, time(NOW), false);
-        let Reading::Event(read) = read(&body) else {
-            panic!("{what}: it cannot be read")
-        };
-        assert_eq!(
-            (&read.event_id, read.event_type.as_str()),
-            (&id, event_type)
-        );
-        assert_eq!(read.occurred_at, Some(time(NOW)));
+        let read = recovered(&found, false);
+        assert_eq!(read.event_type, event_type);
         assert_eq!(
             read.change, found.change,
             "{what}: what is compared is what is done"
         );
+        let body = event(&found, &read.event_id, time(NOW), false);
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(
             body["object"][found.resource], object,
@@ -194,71 +196,45 @@ fn only_a_dispute_of_a_known_end_is_told_as_closed_and_an_old_one_is_told_apart(
 
 #[test]
 fn a_checkout_says_what_of_its_money_is_here() {
-    let received = |received: Value, total: Value| {
-        let session = with(
-            with(session(), "amount_received", received),
-            "amount_total",
-            total,
-        );
-        found("checkouts", &session).received
+    let received = |received: Option<i64>, total: Option<i64>| {
+        let session = with(session(), "amount_received", json!(received));
+        found("checkouts", &with(session, "amount_total", json!(total))).received
     };
-    let is = |amount, is_all| Some(Received { amount, is_all });
-    assert_eq!(received(json!(5000), json!(5000)), is(5000, true));
-    assert_eq!(
-        received(json!(0), json!(0)),
-        is(0, true),
-        "there was nothing to pay"
-    );
-    assert_eq!(
-        received(json!(4000), json!(5000)),
-        is(4000, false),
-        "a part of it was captured"
-    );
-    assert_eq!(received(json!(0), json!(5000)), is(0, false));
-    assert_eq!(received(Value::Null, json!(5000)), None);
-    assert_eq!(
-        [
-            received(json!(1), Value::Null),
-            received(json!(0), Value::Null)
-        ],
-        [is(1, true), is(0, false)],
-        "nobody says of how much"
-    );
-    assert_eq!(
-        found("refunds", &with(refund(), "amount_received", json!(1))).received,
-        None
-    );
+    for (amount, total, is_all) in [
+        (5000, Some(5000), true),
+        // There was nothing to pay.
+        (0, Some(0), true),
+        // A part of it was captured.
+        (4000, Some(5000), false),
+        (0, Some(5000), false),
+        // The total is not stated.
+        (1, None, true),
+        (0, None, false),
+    ] {
+        let expected = Some(Received { amount, is_all });
+        assert_eq!(
+            received(Some(amount), total),
+            expected,
+            "{amount} of {total:?}"
+        );
+    }
+    assert_eq!(received(None, Some(5000)), None);
+    let refund = with(refund(), "amount_received", json!(1));
+    assert_eq!(found("refunds", &refund).received, None);
 }
 
 #[test]
 fn an_order_that_waits_is_told_that_its_money_is_here_once_all_of_it_is() {
-    let facts = |received: i64, waits: bool| {
-        let found = found(
-            "checkouts",
-            &with(session(), "amount_received", json!(received)),
-        );
-        match read(&event(
-            &found,
-            &EventId::new("reconciled:1").unwrap(),
-            time(NOW),
-            waits,
-        )) {
-            Reading::Event(read) => read.change,
-            other @ Reading::Unreadable(_) => panic!("{other:?}"),
-        }
+    let change = |received: i64, waits: bool| {
+        let session = with(session(), "amount_received", json!(received));
+        recovered(&found("checkouts", &session), waits).change
     };
-    assert!(matches!(facts(5000, true), Change::SalePaid { .. }));
+    assert!(matches!(change(5000, true), Change::SalePaid { .. }));
     for (received, waits) in [(5000, false), (4000, true), (0, true)] {
-        assert!(
-            matches!(
-                facts(received, waits),
-                Change::Sale {
-                    completed: true,
-                    ..
-                }
-            ),
-            "{received}"
-        );
+        let Change::Sale { completed, .. } = change(received, waits) else {
+            panic!("{received}")
+        };
+        assert!(completed, "{received}");
     }
 }
 
@@ -268,16 +244,7 @@ fn of_a_long_checkout_enough_is_kept_to_find_it() {
     let found = found("checkouts", &long);
     assert!(found.object.len() < 200);
     assert_eq!((found.mode, found.is_paid()), (Some(Mode::Test), true));
-    let body = event(
-        &found,
-        &EventId::new("reconciled:1").unwrap(),
-        time(NOW),
-        false,
-    );
-    let Reading::Event(read) = read(&body) else {
-        panic!("it cannot be read")
-    };
-    assert_eq!(read.change, found.change);
+    assert_eq!(recovered(&found, false).change, found.change);
     let id = stub("refunds", Some("fre_1"));
     assert_eq!(id, br#"{"object":{"refund":{"refund_id":"fre_1"}}}"#);
 }
@@ -331,44 +298,32 @@ fn what_is_older_than_anybody_looks_back_is_left_alone_but_for_what_lives_on() {
 #[test]
 fn the_end_of_a_subscription_is_when_it_is_told_to_be() {
     let canceled = with(subscription(), "status", json!("canceled"));
-    let end = |changes: &[(&str, &str)]| {
+    let end = |changes: &Value| {
         let mut over = canceled.clone();
-        for (name, at) in changes {
-            over[*name] = json!(at);
-        }
+        let changes = changes.as_object().unwrap().clone();
+        over.as_object_mut().unwrap().extend(changes);
         found("ended subscriptions", &over)
     };
     let (early, late) = ("2026-04-18T08:00:00Z", "2026-04-19T08:00:00Z");
-    assert_eq!(end(&[("canceled_at", late)]).since, Some(time(late)));
-    assert_eq!(
-        end(&[("canceled_at", early), ("ended_at", late)]).since,
-        Some(time(late))
-    );
-    assert_eq!(
-        end(&[("canceled_at", early), ("cancel_at", late)]).since,
-        Some(time(late))
-    );
-    assert_eq!(end(&[]).since, None, "nobody says");
-    assert_eq!(
-        end(&[("current_period_end", late)]).since,
-        Some(time(late)),
-        "it did not outlive its last period"
-    );
-    assert_eq!(
-        end(&[("cancel_at", "2026-05-01T00:00:00Z")]).since,
-        None,
-        "it was not waited for"
-    );
-    let mut with_period = canceled.clone();
-    with_period["cancel_at_period_end"] = json!(true);
-    with_period["current_period_end"] = json!(late);
-    with_period["canceled_at"] = json!("2026-04-01T00:00:00Z");
-    assert_eq!(
-        found("ended subscriptions", &with_period).since,
-        Some(time(late)),
-        "and not when that was asked for"
-    );
-    let Change::Subscription(change) = end(&[]).change else {
+    // Not when the end with the period was asked for.
+    let with_period = json!({
+        "cancel_at_period_end": true, "current_period_end": late, "canceled_at": "2026-04-01T00:00:00Z",
+    });
+    for (changes, expected) in [
+        (json!({"canceled_at": late}), Some(late)),
+        (json!({"canceled_at": early, "ended_at": late}), Some(late)),
+        (json!({"canceled_at": early, "cancel_at": late}), Some(late)),
+        // No time is stated.
+        (json!({}), None),
+        // It did not outlive its last period.
+        (json!({"current_period_end": late}), Some(late)),
+        // It was not waited for.
+        (json!({"cancel_at": "2026-05-01T00:00:00Z"}), None),
+        (with_period, Some(late)),
+    ] {
+        assert_eq!(end(&changes).since, expected.map(time), "{changes}");
+    }
+    let Change::Subscription(change) = end(&json!({})).change else {
         panic!("no subscription")
     };
     assert_eq!(change.snapshot.source, Source::Deleted);

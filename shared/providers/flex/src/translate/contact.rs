@@ -3,21 +3,15 @@
 use super::clipped;
 use crate::wire::Customer;
 use domain::access::contact::ContactFacts;
-use reading::{Field, NotUnderstood, text};
+use reading::{NotUnderstood, known_address, text};
 
 /// The contact facts of a customer. They are about the address, so it must be understood.
 pub(crate) fn facts(customer: &Customer) -> Result<ContactFacts, NotUnderstood> {
     customer.email.optional("object.customer.email")?;
     Ok(ContactFacts {
         name: name(customer),
-        email: address(&customer.email),
+        email: known_address(&customer.email),
     })
-}
-
-/// An e-mail address as mail systems spell it.
-pub(super) fn address(field: &Field<String>) -> Option<String> {
-    let address = text::address(field.known()?)?;
-    Some(clipped(&address))
 }
 
 /// First and last name, or the one that is present.

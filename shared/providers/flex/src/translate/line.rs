@@ -1,6 +1,6 @@
 //! One line of a checkout: description, amounts and SKU.
 
-use super::{NotUnderstood, amount, clipped, details, filled, named, or_none, own_id, sum};
+use super::{NotUnderstood, clipped, details, filled, named, or_none, own_id, sum};
 use crate::wire::{LineItem as WireLine, LineItems, Price, Product, Reference, Session};
 use domain::{
     sale::{
@@ -9,7 +9,7 @@ use domain::{
     },
     values::ids::{LineItemId, PriceId, ProductId, Sku},
 };
-use reading::{Code, Field, Identified, Kind, code, each, text};
+use reading::{Code, Field, Identified, Kind, code, each, stated, text};
 use serde_json::Value;
 
 /// All lines of a checkout. An order needs each of them, so one that is not understood fails all.
@@ -52,7 +52,7 @@ pub(super) fn line_item(line: &WireLine, session: &Session) -> Result<LineItem, 
         )?,
         description: description(line, product),
         quantity: quantity.try_into().map_err(malformed)?,
-        unit_amount: amount(unit_amount, "line_items[].price.unit_amount")?,
+        unit_amount: stated(unit_amount, "line_items[].price.unit_amount")?,
         amounts: line_totals(line)?,
         eligibility: eligibility(line, product, session)?,
         product_id: named([product_field.id()], ProductId::new, product_place)?,
@@ -121,7 +121,7 @@ fn certification(
 }
 
 fn line_totals(line: &WireLine) -> Result<Totals, NotUnderstood> {
-    let fee = amount(&line.amount_fee, "line_items[].amount_fee")?;
+    let fee = stated(&line.amount_fee, "line_items[].amount_fee")?;
     Ok(Totals {
         subtotal: *line
             .amount_subtotal

@@ -6,7 +6,7 @@ use domain::{
     sale::{payment::PaymentFacts, statement::Sale},
     values::{facts::Stated, ids::PaymentIntentId},
 };
-use reading::{Field, Identified, NotUnderstood};
+use reading::{Field, Identified, NotUnderstood, stated};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest list that can belong to one checkout. A full page of a hundred comes from the whole
@@ -35,10 +35,7 @@ pub(crate) fn facts(
             &intent.amount_capturable,
             "object.payment_intent.amount_capturable",
         )?,
-        made_at: intent
-            .created_at
-            .optional("object.payment_intent.created_at")?
-            .copied(),
+        made_at: stated(&intent.created_at, "object.payment_intent.created_at")?,
         card: known_text(&intent.payment_card_type).map(word),
         failure: None,
         is_held: false,

@@ -10,7 +10,7 @@ use domain::{
         ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
     },
 };
-use reading::{Field, Identified, NotUnderstood, text};
+use reading::{Field, Identified, NotUnderstood, stated, text};
 use serde_json::Value;
 
 /// The most kinds of goods in a refund: more than any cart that is returned.
@@ -67,10 +67,7 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, NotUnderstoo
                 goods_unclear: goods.is_none(),
                 goods: goods.unwrap_or_default(),
                 invoice_id: named([refund.invoice_id.id()], InvoiceId::new, INVOICE)?,
-                made_at: refund
-                    .created_at
-                    .optional("object.refund.created_at")?
-                    .copied(),
+                made_at: stated(&refund.created_at, "object.refund.created_at")?,
             },
         ),
         subscription_id: named(
@@ -115,6 +112,7 @@ fn some_goods(text: &str) -> Option<Goods> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{assert_needed, assert_optional};
     use super::*;
     use domain::{
         sale::refund::RefundStatus,
@@ -178,23 +176,8 @@ mod tests {
 
     #[test]
     fn a_refund_is_of_no_use_without_these() {
-        for (name, place) in [
-            ("refund_id", "object.refund.refund_id"),
-            ("payment_intent_id", "object.refund.payment_intent_id"),
-            ("amount", "object.refund.amount"),
-            ("status", "object.refund.status"),
-        ] {
-            for odd in [
-                Value::Null,
-                json!({}),
-                json!(""),
-                json!(-5),
-                json!(1.5),
-                json!([]),
-            ] {
-                assert_eq!(with(name, odd.clone()), Err(place), "{name}: {odd}");
-            }
-        }
+        let members = ["refund_id", "payment_intent_id", "amount", "status"];
+        assert_needed(with, "refund", &members);
     }
 
     #[test]
@@ -204,17 +187,8 @@ mod tests {
                 assert!(with(name, odd.clone()).is_ok(), "{name}: {odd}");
             }
         }
-        for (name, place) in [
-            ("created_at", "object.refund.created_at"),
-            ("test_mode", "object.refund.test_mode"),
-            ("subscription_id", "object.refund.subscription_id"),
-            ("invoice_id", "object.refund.invoice_id"),
-        ] {
-            assert!(with(name, Value::Null).is_ok(), "{name}");
-            for odd in [json!("two words"), json!(7.5), json!({}), json!([])] {
-                assert_eq!(with(name, odd.clone()), Err(place), "{odd}");
-            }
-        }
+        let members = ["created_at", "test_mode", "subscription_id", "invoice_id"];
+        assert_optional(with, "refund", &members);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use domain::{
     },
     sale::statement::Customer,
 };
-use reading::{Field, Identified, Reference, each};
+use reading::{Field, Identified, Reference, each, stated};
 use std::collections::BTreeSet;
 
 const ITEMS: &str = "object.subscription.items";
@@ -74,10 +74,7 @@ fn as_recurring(
     products: &[wire::Product],
 ) -> Result<Recurring, NotUnderstood> {
     let price = price(item, products)?;
-    let quantity = *item
-        .quantity
-        .optional("object.subscription.items[].quantity")?
-        .unwrap_or(&1);
+    let quantity = stated(&item.quantity, "object.subscription.items[].quantity")?.unwrap_or(1);
     let unit = price.unit_amount.known().copied();
     let total = unit.unwrap_or_default().saturating_mul(quantity);
     let line = wire::LineItem {
@@ -92,15 +89,11 @@ fn as_recurring(
         price: Field::Understood(Reference::Object(Box::new(price))),
         ..wire::LineItem::default()
     };
-    let updated_at = item
-        .updated_at
-        .optional("object.subscription.items[].updated_at")?;
-    let created_at = item
-        .created_at
-        .optional("object.subscription.items[].created_at")?;
+    let updated_at = stated(&item.updated_at, "object.subscription.items[].updated_at")?;
+    let created_at = stated(&item.created_at, "object.subscription.items[].created_at")?;
     Ok(Recurring {
         line: line::line_item(&line, &wire::Session::default())?,
-        changed_at: updated_at.max(created_at).copied(),
+        changed_at: updated_at.max(created_at),
     })
 }
 

@@ -13,7 +13,7 @@ use domain::{
         ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
     },
 };
-use reading::{Field, Identified, Kind, NotUnderstood, each};
+use reading::{Field, Identified, Kind, NotUnderstood, each, stated};
 
 /// Translates a subscription that came from this source.
 pub(crate) fn subscription(
@@ -37,28 +37,22 @@ fn facts(
     source: Source,
 ) -> Result<SubscriptionFacts, NotUnderstood> {
     let status = needed_text(&subscription.status, "object.subscription.status")?;
-    let period_end = &subscription.current_period_end;
-    let trial_end = &subscription.trial_end;
     Ok(SubscriptionFacts {
         source,
         status: SubscriptionStatus::from(word(status)),
         cancel_at_period_end: ends_with_period(subscription)?,
-        period_end: period_end
-            .optional("object.subscription.current_period_end")?
-            .copied(),
-        trial_end: trial_end
-            .optional("object.subscription.trial_end")?
-            .copied(),
+        period_end: stated(
+            &subscription.current_period_end,
+            "object.subscription.current_period_end",
+        )?,
+        trial_end: stated(&subscription.trial_end, "object.subscription.trial_end")?,
         items: items(subscription)?,
         latest_invoice: named(
             [subscription.latest_invoice.id()],
             InvoiceId::new,
             "object.subscription.latest_invoice",
         )?,
-        created_at: subscription
-            .created_at
-            .optional("object.subscription.created_at")?
-            .copied(),
+        created_at: stated(&subscription.created_at, "object.subscription.created_at")?,
         paid_through: None,
         suspended_at: None,
         payment_method_id: None,
@@ -81,15 +75,13 @@ fn ranked(facts: SubscriptionFacts) -> Stated<SubscriptionFacts> {
 
 fn ends_with_period(subscription: &wire::Subscription) -> Result<bool, NotUnderstood> {
     let period_end = subscription.current_period_end.known();
-    let cancel_at = subscription
-        .cancel_at
-        .optional("object.subscription.cancel_at")?;
+    let place = "object.subscription.cancel_at";
+    let cancel_at = subscription.cancel_at.optional(place)?;
     // An end date at or before the period's end has the same effect.
     let ends = cancel_at.is_some_and(|cancel_at| Some(cancel_at) <= period_end);
-    let with_period = subscription
-        .cancel_at_period_end
-        .optional("object.subscription.cancel_at_period_end")?;
-    Ok(ends || with_period.copied().unwrap_or_default())
+    let place = "object.subscription.cancel_at_period_end";
+    let with_period = stated(&subscription.cancel_at_period_end, place)?;
+    Ok(ends || with_period.unwrap_or_default())
 }
 
 /// The current period.
@@ -114,7 +106,7 @@ fn item(item: &wire::SubscriptionItem) -> Result<Item, NotUnderstood> {
     const QUANTITY: &str = "object.subscription.items[].quantity";
     let price: Option<&Price> = item.price.optional(PRICE)?.and_then(Reference::object);
     let product = price.map_or(&Field::Absent, |price| &price.product);
-    let quantity = item.quantity.optional(QUANTITY)?.copied().unwrap_or(1);
+    let quantity = stated(&item.quantity, QUANTITY)?.unwrap_or(1);
     Ok(Item {
         product_id: named([product.id()], ProductId::new, PRODUCT)?,
         price_id: named([item.price.id()], PriceId::new, PRICE)?,
@@ -148,9 +140,8 @@ pub(crate) fn invoice(
 
 fn bill(invoice: &wire::Invoice) -> Result<Bill, NotUnderstood> {
     let payments = [invoice.payment_intent.id(), invoice.payment_intent_id.id()];
-    let (start, end) = (&invoice.period_start, &invoice.period_end);
-    let start = start.optional("object.invoice.period_start")?.copied();
-    let end = end.optional("object.invoice.period_end")?.copied();
+    let start = stated(&invoice.period_start, "object.invoice.period_start")?;
+    let end = stated(&invoice.period_end, "object.invoice.period_end")?;
     // The invoice's own period may be the one that has passed; its lines state what they are for.
     let (start, end) = match period_of_lines(invoice) {
         Some(period) => (Some(period.start), Some(period.end)),
@@ -167,10 +158,7 @@ fn bill(invoice: &wire::Invoice) -> Result<Bill, NotUnderstood> {
         )?,
         period_start: start,
         period_end: end,
-        created_at: invoice
-            .created_at
-            .optional("object.invoice.created_at")?
-            .copied(),
+        created_at: stated(&invoice.created_at, "object.invoice.created_at")?,
     })
 }
 

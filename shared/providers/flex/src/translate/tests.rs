@@ -53,6 +53,51 @@ fn line_with(changes: Value) -> Result<domain::sale::statement::LineItem, NotUnd
     translated(session(), json!([line]), Value::Null).map(|mut sale| sale.lines.remove(0))
 }
 
+/// Checks that each of these odd values of a member is refused, with the member's place.
+pub(super) fn assert_refused<T: std::fmt::Debug>(
+    with: impl Fn(&str, Value) -> Result<T, &'static str>,
+    thing: &str,
+    members: &[&str],
+    odd: &[Value],
+) {
+    for name in members {
+        for odd in odd {
+            let place = with(name, odd.clone()).unwrap_err();
+            assert_eq!(place, format!("object.{thing}.{name}"), "{odd}");
+        }
+    }
+}
+
+/// Checks that a thing is of no use without any of these members.
+pub(super) fn assert_needed<T: std::fmt::Debug>(
+    with: impl Fn(&str, Value) -> Result<T, &'static str>,
+    thing: &str,
+    members: &[&str],
+) {
+    let odd = [
+        json!(null),
+        json!({}),
+        json!(""),
+        json!(-5),
+        json!(1.5),
+        json!([]),
+    ];
+    assert_refused(with, thing, members, &odd);
+}
+
+/// Checks that any of these members may be missing, and that none is guessed.
+pub(super) fn assert_optional<T: std::fmt::Debug>(
+    with: impl Fn(&str, Value) -> Result<T, &'static str>,
+    thing: &str,
+    members: &[&str],
+) {
+    for name in members {
+        assert!(with(name, Value::Null).is_ok(), "{name}");
+    }
+    let odd = [json!("two words"), json!(-1.5), json!({}), json!([7])];
+    assert_refused(with, thing, members, &odd);
+}
+
 fn merge(target: &mut Value, changes: Value) {
     match (target, changes) {
         (Value::Object(target), Value::Object(changes)) => {
@@ -315,16 +360,11 @@ fn a_word_that_we_do_not_know_is_kept() {
         ("expired", SaleStatus::Expired),
         ("canceled", SaleStatus::Canceled),
     ] {
-        assert_eq!(
-            with(json!({"status": word})).unwrap().status,
-            status,
-            "{word}"
-        );
+        let sale = with(json!({"status": word})).unwrap();
+        assert_eq!(sale.status, status, "{word}");
     }
-    assert_eq!(
-        with(json!({"mode": "off_session"})).unwrap().kind,
-        SaleKind::OffSession
-    );
+    let later = with(json!({"mode": "off_session"})).unwrap();
+    assert_eq!(later.kind, SaleKind::OffSession);
 }
 
 #[test]
@@ -410,20 +450,14 @@ fn a_customer_may_be_named_in_part_or_not_at_all() {
             .unwrap()
             .customer
     };
-    assert_eq!(
-        customer(json!({"first_name": "Cher"})).name.as_deref(),
-        Some("Cher")
-    );
-    assert_eq!(
-        customer(json!({"first_name": " ", "last_name": null, "customer_id": "fcus_1"})).name,
-        None
-    );
+    let name = customer(json!({"first_name": "Cher"})).name;
+    assert_eq!(name.as_deref(), Some("Cher"));
+    let blank = json!({"first_name": " ", "last_name": null, "customer_id": "fcus_1"});
+    assert_eq!(customer(blank).name, None);
     let unnamed = with(json!({"customer": {"first_name": " "}, "customer_id": null}));
     assert_eq!(malformed(unnamed), "customer");
-    assert_eq!(
-        customer(json!("fcus_1")).customer_id.unwrap().as_str(),
-        "fcus_1"
-    );
+    let by_id = customer(json!("fcus_1")).customer_id.unwrap();
+    assert_eq!(by_id.as_str(), "fcus_1");
     assert_eq!(customer(Value::Null).customer_id, None);
 }
 
@@ -442,16 +476,11 @@ fn payments_are_gathered_from_every_member_once() {
         "payment_intent_id": "fpi_3",
     });
     assert_eq!(intents(all), ["fpi_2", "fpi_1", "fpi_3"]);
-    assert_eq!(
-        intents(
-            json!({"payment_intents": null, "payment_intent": "fpi_1", "payment_intent_id": "fpi_1"})
-        ),
-        ["fpi_1"]
-    );
-    assert!(
-        intents(json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null}))
-            .is_empty()
-    );
+    let one =
+        json!({"payment_intents": null, "payment_intent": "fpi_1", "payment_intent_id": "fpi_1"});
+    assert_eq!(intents(one), ["fpi_1"]);
+    let none = json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null});
+    assert!(intents(none).is_empty());
 }
 
 #[test]
@@ -503,10 +532,8 @@ fn a_payments_session_is_the_first_that_names_it() {
         ("fpi_2", "fcs_2"),
         ("fpi_4", "fcs_4"),
     ] {
-        assert_eq!(
-            found(sessions.clone(), payment).unwrap().as_deref(),
-            Some(session)
-        );
+        let found = found(sessions.clone(), payment).unwrap();
+        assert_eq!(found.as_deref(), Some(session), "{payment}");
     }
     assert_eq!(found(sessions, "fpi_3"), Ok(None));
     assert_eq!(found(json!([]), "fpi_1"), Ok(None));
@@ -540,20 +567,10 @@ fn the_only_session_is_taken_where_it_does_not_list_its_payments() {
 fn fees_are_added_up() {
     let fees = json!([{"amount": 100, "fee_type": "custom"}, {"amount": null}, {"amount": 50}]);
     assert_eq!(with(json!({"fees": fees})).unwrap().totals.fees, 150);
-    assert_eq!(
-        line_with(json!({"amount_fee": null, "fees": fees}))
-            .unwrap()
-            .amounts
-            .fees,
-        150
-    );
-    assert_eq!(
-        line_with(json!({"amount_fee": 7, "fees": fees}))
-            .unwrap()
-            .amounts
-            .fees,
-        7
-    );
+    for (own, expected) in [(None, 150), (Some(7), 7)] {
+        let line = line_with(json!({"amount_fee": own, "fees": fees}));
+        assert_eq!(line.unwrap().amounts.fees, expected, "{own:?}");
+    }
 }
 
 #[test]
@@ -573,97 +590,73 @@ fn a_line_may_name_its_price_and_product_by_id_alone() {
 
 #[test]
 fn the_description_is_the_merchants_then_the_products_then_the_lines() {
-    let described = |receipt: Value, name: Value, own: Value| {
+    for (receipt, name, own, expected) in [
+        (
+            Some("for receipts"),
+            Some("name"),
+            Some("line"),
+            "for receipts",
+        ),
+        (Some(" "), Some("name"), Some("line"), "name"),
+        (None, None, Some("line"), "line"),
+        (None, None, None, "Item"),
+    ] {
         let product = json!({"receipt_description": receipt, "name": name});
-        line_with(json!({"description": own, "price": {"product": product}}))
-            .unwrap()
-            .description
-    };
-    assert_eq!(
-        described(json!("for receipts"), json!("name"), json!("line")),
-        "for receipts"
-    );
-    assert_eq!(described(json!(" "), json!("name"), json!("line")), "name");
-    assert_eq!(described(Value::Null, Value::Null, json!("line")), "line");
-    assert_eq!(described(Value::Null, Value::Null, Value::Null), "Item");
+        let line = line_with(json!({"description": own, "price": {"product": product}}));
+        assert_eq!(line.unwrap().description, expected);
+    }
 }
 
 #[test]
 fn the_sku_is_the_first_one_given_and_never_a_guess() {
-    let sku = |product: Value, price: Value| {
+    let sku = |price: Value| {
         let mut all = json!({"product": {"client_reference_id": null, "upc_code": null, "gtin": null, "metadata": null}});
-        merge(&mut all, json!({"product": product}));
         merge(&mut all, price);
-        line_with(json!({"price": all}))
-            .unwrap()
-            .sku
-            .map(String::from)
+        line_with(json!({"price": all})).map(|line| line.sku.map(String::from))
     };
-    let in_metadata = json!({"metadata": {"sku": "META"}});
-    assert_eq!(
-        sku(
-            json!({"client_reference_id": " REF ", "metadata": {"sku": "META"}}),
-            json!({})
-        )
-        .as_deref(),
-        Some("REF")
-    );
-    assert_eq!(
-        sku(in_metadata.clone(), json!({"metadata": {"sku": "PRICE"}})).as_deref(),
-        Some("META")
-    );
-    assert_eq!(
-        sku(
-            json!({"upc_code": "012"}),
-            json!({"metadata": {"sku": "PRICE"}})
-        )
-        .as_deref(),
-        Some("PRICE")
-    );
-    assert_eq!(
-        sku(json!({"upc_code": "012345678905", "gtin": "1"}), json!({})).as_deref(),
-        Some("012345678905")
-    );
-    assert_eq!(
-        sku(json!({"gtin": 12_345_670}), json!({})).as_deref(),
-        Some("12345670")
-    );
-    assert_eq!(sku(json!({"upc_code": ""}), json!({})), None);
-    assert_eq!(
-        sku(
-            json!({"client_reference_id": "REF", "metadata": [1], "upc_code": {}}),
-            json!({"metadata": "x"})
-        )
-        .as_deref(),
-        Some("REF")
-    );
-    let product = "line_items[].price.product";
-    for (odd, place) in [
+    for (price, expected) in [
         (
-            json!({"client_reference_id": {}}),
-            format!("{product}.client_reference_id"),
+            json!({"product": {"client_reference_id": " REF ", "metadata": {"sku": "META"}}}),
+            Some("REF"),
         ),
-        (json!({"metadata": [1]}), format!("{product}.metadata")),
         (
-            json!({"metadata": {"sku": true}}),
-            format!("{product}.metadata"),
+            json!({"product": {"metadata": {"sku": "META"}}, "metadata": {"sku": "PRICE"}}),
+            Some("META"),
+        ),
+        (
+            json!({"product": {"upc_code": "012"}, "metadata": {"sku": "PRICE"}}),
+            Some("PRICE"),
+        ),
+        (
+            json!({"product": {"upc_code": "012345678905", "gtin": "1"}}),
+            Some("012345678905"),
+        ),
+        (json!({"product": {"gtin": 12_345_670}}), Some("12345670")),
+        (json!({"product": {"upc_code": ""}}), None),
+        (
+            json!({"product": {"client_reference_id": "REF", "metadata": [1], "upc_code": {}}, "metadata": "x"}),
+            Some("REF"),
+        ),
+        (
+            json!({"product": {"client_reference_id": "BRACE\u{200b} M"}}),
+            Some("BRACE M"),
+        ),
+        // A text that no key can hold is no SKU, and the box's code is not the merchant's choice.
+        (
+            json!({"product": {"client_reference_id": "A".repeat(1_001), "gtin": "1"}}),
+            None,
         ),
     ] {
-        let mut all = json!({"client_reference_id": null, "metadata": null});
-        merge(&mut all, odd);
-        assert_eq!(
-            malformed(line_with(json!({"price": {"product": all}}))),
-            place
-        );
+        assert_eq!(sku(price.clone()).unwrap().as_deref(), expected, "{price}");
     }
-    assert_eq!(
-        sku(json!({"client_reference_id": "BRACE\u{200b} M"}), json!({})).as_deref(),
-        Some("BRACE M")
-    );
-    // A text that no key can hold is no SKU, and the box's code is not the merchant's choice.
-    let long = "A".repeat(1_001);
-    let product = json!({"client_reference_id": long, "gtin": "1"});
-    assert_eq!(sku(product, json!({})), None);
+    for (odd, place) in [
+        (json!({"client_reference_id": {}}), "client_reference_id"),
+        (json!({"metadata": [1]}), "metadata"),
+        (json!({"metadata": {"sku": true}}), "metadata"),
+    ] {
+        let place = format!("line_items[].price.product.{place}");
+        assert_eq!(malformed(sku(json!({"product": odd}))), place);
+    }
 }
 
 fn certification(line: &LineItem) -> Option<Certification> {

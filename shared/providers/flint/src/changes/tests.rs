@@ -5,49 +5,21 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// The names of the guide on choosing events.
-const GUIDE: [&str; 41] = [
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "payment_intent.requires_action",
-    "balance_transaction.created",
-    "balance_transaction.updated",
-    "order.created",
-    "order.updated",
-    "order.closed",
-    "order.payment_succeeded",
-    "order.inventory_exception.created",
-    "order.inventory_exception.resolved",
-    "order.reconciliation_exception.created",
-    "order.fulfillment.status_changed",
-    "invoice.created",
-    "invoice.opened",
-    "invoice.updated",
-    "invoice.payment_failed",
-    "invoice.payment_attempt_canceled",
-    "invoice.payment_attempt_expired",
-    "invoice.collection_blocked",
-    "invoice.collection_block_resolved",
-    "invoice.paid",
-    "invoice.voided",
-    "invoice.sent",
-    "subscription.created",
-    "subscription.activated",
-    "subscription.payment_succeeded",
-    "subscription.payment_failed",
-    "subscription.past_due",
-    "subscription.paused",
-    "subscription.resumed",
-    "subscription.canceled",
-    "payment_method.saved",
-    "payment_method.failed",
-    "payment_method.removed",
-    "merchant.readiness.updated",
-    "capability.updated",
-    "checkout_session.completed",
-    "checkout_session.closed",
-    "checkout_session.expired",
-    "checkout_session.invalidated",
-];
+const GUIDE: &str = "\
+    payment_intent.succeeded payment_intent.payment_failed payment_intent.requires_action \
+    balance_transaction.created balance_transaction.updated order.created order.updated \
+    order.closed order.payment_succeeded order.inventory_exception.created \
+    order.inventory_exception.resolved order.reconciliation_exception.created \
+    order.fulfillment.status_changed invoice.created invoice.opened invoice.updated \
+    invoice.payment_failed invoice.payment_attempt_canceled invoice.payment_attempt_expired \
+    invoice.collection_blocked invoice.collection_block_resolved invoice.paid invoice.voided \
+    invoice.sent subscription.created subscription.activated subscription.payment_succeeded \
+    subscription.payment_failed subscription.past_due subscription.paused subscription.resumed \
+    subscription.canceled payment_method.saved payment_method.failed payment_method.removed \
+    merchant.readiness.updated capability.updated checkout_session.completed \
+    checkout_session.closed checkout_session.expired checkout_session.invalidated";
+
+const HOLD: &str = "payment_intent.fulfillment_hold.updated";
 
 fn data(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
@@ -70,7 +42,7 @@ fn paid(id: &str) -> Change {
 
 #[test]
 fn every_name_of_the_guide_has_a_rule() {
-    for name in GUIDE {
+    for name in GUIDE.split(' ') {
         assert!(handling(current_name(name)).is_some(), "{name}");
     }
 }
@@ -120,68 +92,54 @@ fn an_event_of_an_order_has_the_meaning_of_its_type() {
 
 #[test]
 fn an_event_of_another_thing_names_what_to_read() {
-    let fetch = |name: &str, value: &Value| match change(name, value) {
-        Ok(Change::Fetch(reference)) => reference.to_string(),
-        other => panic!("{name}: {other:?}"),
-    };
-    for (name, value, expected) in [
+    for (name, id, expected) in [
         (
             "payment_intent.succeeded",
-            json!({"payment_intent_id": "pi_1", "status": "paid"}),
+            "payment_intent_id",
             "payment pi_1",
         ),
-        (
-            "payment_intent.fulfillment_hold.updated",
-            json!({"payment_intent_id": "pi_1"}),
-            "payment pi_1",
-        ),
-        (
-            "refund.failed",
-            json!({"refund_id": "ref_1", "return_id": "ret_1"}),
-            "refund ref_1",
-        ),
+        (HOLD, "payment_intent_id", "payment pi_1"),
+        ("refund.failed", "refund_id", "refund ref_1"),
         (
             "subscription.payment_failed",
-            json!({"subscription_id": "sub_1"}),
+            "subscription_id",
             "subscription sub_1",
         ),
         (
             "order.fulfillment.updated",
-            json!({"order_id": "ord_1", "fulfillment": {"fulfillment_id": "ful_1"}}),
+            "fulfillment_id",
             "fulfillment ful_1",
         ),
-        (
-            "invoice.overdue",
-            json!({"invoice_id": "inv_1", "version": 3}),
-            "invoice inv_1",
-        ),
+        ("invoice.overdue", "invoice_id", "invoice inv_1"),
         (
             "balance_transaction.created",
-            json!({"balance_transaction_id": "btxn_1"}),
+            "balance_transaction_id",
             "transaction btxn_1",
         ),
         (
             "payment_method.failed",
-            json!({"payment_method_id": "pm_1"}),
+            "payment_method_id",
             "payment_method pm_1",
         ),
         (
             "merchant.readiness.updated",
-            json!({"merchant_id": "mer_2"}),
+            "merchant_id",
             "merchant mer_2",
         ),
-        (
-            "capability.updated",
-            json!({"capability": "card_payments"}),
-            "merchant mer_1",
-        ),
+        ("capability.updated", "capability", "merchant mer_1"),
         (
             "checkout_session.expired",
-            json!({"checkout_session_id": "cs_1", "order_id": "ord_1"}),
+            "checkout_session_id",
             "checkout_session cs_1",
         ),
     ] {
-        assert_eq!(fetch(name, &value), expected);
+        let (_, own) = expected.split_once(' ').unwrap();
+        // No member of another thing counts.
+        let value = json!({"order_id": "ord_1", "return_id": "ret_1", "status": "paid", "version": 3, id: own});
+        match change(name, &value) {
+            Ok(Change::Fetch(reference)) => assert_eq!(reference.to_string(), expected, "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
     }
     let unnamed = of("capability.updated", &Map::new(), None);
     assert_eq!(unnamed, Err(NotUnderstood::Missing("merchant_id")));
@@ -189,10 +147,8 @@ fn an_event_of_another_thing_names_what_to_read() {
 
 #[test]
 fn the_removal_of_a_payment_method_needs_no_read() {
-    let removed = change(
-        "payment_method.removed",
-        &json!({"payment_method_id": "pm_1"}),
-    );
+    let id = json!({"payment_method_id": "pm_1"});
+    let removed = change("payment_method.removed", &id);
     let Ok(Change::Resource(change)) = removed else {
         panic!("{removed:?}")
     };
@@ -232,22 +188,14 @@ fn an_id_is_in_the_data_or_in_its_thing_and_never_in_both_differently() {
         assert_eq!(of(&value), Ok(paid("ord_1")), "{value}");
     }
     let place = "data.order_id";
+    let malformed = |kind| NotUnderstood::Malformed(place, kind);
     for (value, why) in [
         (json!({}), NotUnderstood::Missing(place)),
         (json!({"order_id": ""}), NotUnderstood::Missing(place)),
         (nested(json!(null)), NotUnderstood::Missing(place)),
-        (
-            json!({"order_id": 7}),
-            NotUnderstood::Malformed(place, Kind::Number),
-        ),
-        (
-            json!({"order_id": "a b"}),
-            NotUnderstood::Malformed(place, Kind::Text),
-        ),
-        (
-            both(json!("ord_1"), json!("ord_2")),
-            NotUnderstood::Malformed(place, Kind::Text),
-        ),
+        (json!({"order_id": 7}), malformed(Kind::Number)),
+        (json!({"order_id": "a b"}), malformed(Kind::Text)),
+        (both(json!("ord_1"), json!("ord_2")), malformed(Kind::Text)),
     ] {
         assert_eq!(of(&value), Err(why), "{value}");
     }
@@ -292,7 +240,7 @@ fn the_stamp_is_the_member_that_orders_a_things_states() {
     for (name, expected) in [
         ("order.updated", at(0, 1)),
         ("payment_intent.succeeded", at(0, 1)),
-        ("payment_intent.fulfillment_hold.updated", at(0, 2)),
+        (HOLD, at(0, 2)),
         ("order.fulfillment.updated", at(0, 3)),
         ("merchant.readiness.updated", at(0, 4)),
         ("capability.updated", at(0, 4)),
@@ -308,10 +256,7 @@ fn the_stamp_is_the_member_that_orders_a_things_states() {
     assert_eq!(stamp("invoice.sent", &version, None), None);
     assert_eq!(stamp("invoice.paid", &version, Some(time(9))), at(7, 9));
     for odd in [json!({"version": -1}), json!({"version": "7"}), json!({})] {
-        assert_eq!(
-            stamp("invoice.paid", &data(&odd), Some(time(9))),
-            None,
-            "{odd}"
-        );
+        let stamp = stamp("invoice.paid", &data(&odd), Some(time(9)));
+        assert_eq!(stamp, None, "{odd}");
     }
 }

@@ -11,20 +11,15 @@ use domain::values::{
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
+use rest::testing;
 use serde_json::json;
 
 fn of(body: &Value) -> Event {
-    match read(body.to_string().as_bytes()) {
-        Reading::Event(event) => *event,
-        Reading::Unreadable(why) => panic!("{why}: {body}"),
-    }
+    testing::event(read(body.to_string().as_bytes()))
 }
 
 fn why_not(body: &[u8]) -> Unreadable {
-    match read(body) {
-        Reading::Unreadable(why) => why,
-        Reading::Event(event) => panic!("{event:?}"),
-    }
+    testing::why_unreadable(read(body))
 }
 
 /// The vendor's sample of a merchant's event, with these members changed.
@@ -84,13 +79,9 @@ fn a_merchants_event_states_its_account_its_time_and_its_things_stamp() {
 
 #[test]
 fn a_synthetic_event_is_marked() {
-    for (test, is_trial) in [
-        (json!(true), true),
-        (json!(false), false),
-        (json!(null), false),
-    ] {
+    for test in [Some(true), Some(false), None] {
         let event = of(&merchant(json!({"test": test})));
-        assert_eq!(event.scope.is_trial, is_trial);
+        assert_eq!(event.scope.is_trial, test == Some(true), "{test:?}");
     }
 }
 
@@ -138,11 +129,8 @@ fn a_partners_event_is_never_parked_and_reaches_fulfillment_which_alarms() {
             reading: read(&body),
             body,
         };
-        assert_eq!(
-            StoredEvent::first(&delivery).state,
-            EventState::Stored,
-            "{data}"
-        );
+        let stored = StoredEvent::first(&delivery);
+        assert_eq!(stored.state, EventState::Stored, "{data}");
     }
 }
 
@@ -221,24 +209,18 @@ fn a_body_that_names_no_event_is_unreadable() {
     ] {
         assert_eq!(why_not(body), Unreadable::NotJson, "{body:?}");
     }
+    let (missing, malformed) = (Unreadable::Missing, Unreadable::Malformed);
+    let two_words = json!({"webhook_event_id": "whev_1", "event_type": "two words"});
+    let typeless = json!({"webhook_event_id": "whev_1"});
     for (body, why) in [
-        (json!({}), Unreadable::Missing("webhook_event_id")),
-        (
-            json!({"webhook_event_id": ""}),
-            Unreadable::Missing("webhook_event_id"),
-        ),
+        (json!({}), missing("webhook_event_id")),
+        (json!({"webhook_event_id": ""}), missing("webhook_event_id")),
         (
             json!({"webhook_event_id": 7}),
-            Unreadable::Malformed("webhook_event_id", "a number"),
+            malformed("webhook_event_id", "a number"),
         ),
-        (
-            json!({"webhook_event_id": "whev_1"}),
-            Unreadable::Missing("event_type"),
-        ),
-        (
-            json!({"webhook_event_id": "whev_1", "event_type": "two words"}),
-            Unreadable::Malformed("event_type", "a text"),
-        ),
+        (typeless, missing("event_type")),
+        (two_words, malformed("event_type", "a text")),
     ] {
         assert_eq!(why_not(body.to_string().as_bytes()), why, "{body}");
     }

@@ -1,5 +1,6 @@
 use super::*;
 use domain::delivery::{event::Event, reference::Reference};
+use rest::testing;
 
 fn ask(list: &'static str) -> Ask<'static> {
     let time = |text: &str| text.parse().unwrap();
@@ -22,14 +23,10 @@ fn found(list: &'static str, thing: &Value) -> Option<Box<Found>> {
 fn recovered(found: &Found) -> Event {
     let event_id = EventId::new("reconciled:1").unwrap();
     let at = "2026-01-02T00:00:00Z".parse().unwrap();
-    match crate::read(&event(found, &event_id, at)) {
-        Reading::Event(event) => {
-            assert_eq!((&event.event_id, event.occurred_at), (&event_id, Some(at)));
-            assert_eq!(event.scope.mode, Some(Mode::Live));
-            *event
-        }
-        Reading::Unreadable(why) => panic!("{why}"),
-    }
+    let event = testing::event(crate::read(&event(found, &event_id, at)));
+    assert_eq!((&event.event_id, event.occurred_at), (&event_id, Some(at)));
+    assert_eq!(event.scope.mode, Some(Mode::Live));
+    event
 }
 
 fn order(payment_status: &str, created_at: &str) -> Value {
@@ -140,9 +137,7 @@ fn a_failed_delivery_stays_the_same_event_with_or_without_its_payload() {
         let stated_at = "2026-01-05T00:00:00Z".parse().unwrap();
         let whev = found.event_id.clone().unwrap();
         assert_eq!(whev.as_str(), "whev_1");
-        let Reading::Event(event) = crate::read(&super::event(&found, &whev, stated_at)) else {
-            panic!()
-        };
+        let event = testing::event(crate::read(&super::event(&found, &whev, stated_at)));
         assert_eq!((&event.event_id, event.occurred_at), (&whev, found.since));
         assert_eq!(event.change, found.change);
         let Change::Fetch(reference) = event.change else {

@@ -57,28 +57,25 @@ pub(super) fn facts(intent: &wire::PaymentIntent) -> Result<Stated<PaymentFacts>
     let failure = problem.and_then(|problem| known_text(&problem.code).map(word));
     let (amounts, amount) = Amounts::of(&intent.amount_money, "amount_money")?;
     let made_at = stated(&intent.created_at, "created_at")?;
+    let facts = PaymentFacts {
+        // The same word before the first attempt and after a failed one.
+        status: match status.known {
+            PaymentStatus::Open if problem.is_some() && status.rank == 1 => PaymentStatus::Failed,
+            known => known,
+        },
+        word: status.word,
+        currency: amounts.currency,
+        received: amounts.stated(&intent.captured_money, "captured_money")?,
+        amount: Some(amount),
+        capturable: amounts.stated(&intent.capturable_money, "capturable_money")?,
+        made_at: made_at.or(stated(&intent.captured_at, "captured_at")?),
+        card: None,
+        failure,
+        is_held: is_held(intent)?,
+    };
     Ok(Stated {
         at: stated(&intent.updated_at, "updated_at")?,
-        version: 0,
-        rank: status.rank,
-        value: PaymentFacts {
-            // The same word before the first attempt and after a failed one.
-            status: match status.known {
-                PaymentStatus::Open if problem.is_some() && status.rank == 1 => {
-                    PaymentStatus::Failed
-                }
-                known => known,
-            },
-            word: status.word,
-            currency: amounts.currency,
-            received: amounts.stated(&intent.captured_money, "captured_money")?,
-            amount: Some(amount),
-            capturable: amounts.stated(&intent.capturable_money, "capturable_money")?,
-            made_at: made_at.or(stated(&intent.captured_at, "captured_at")?),
-            card: None,
-            failure,
-            is_held: is_held(intent)?,
-        },
+        ..Stated::ranked(status.rank, facts)
     })
 }
 

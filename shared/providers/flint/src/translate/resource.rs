@@ -1,6 +1,6 @@
 //! The things that are mirrored: movements, invoices, payment methods, merchants and checkout sessions.
 
-use super::{money::Amounts, needed_word, sale::address, stated, stated_word};
+use super::{money::Amounts, needed_word, stated, stated_word};
 use crate::wire;
 use domain::{
     resource::{
@@ -22,7 +22,8 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use reading::{
-    Field, Identified, NotUnderstood, each, filled, known_text, member, named, own_id, word,
+    Field, Identified, NotUnderstood, each, filled, known_address, known_text, member, named,
+    own_id, word,
 };
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,9 +35,7 @@ const CONTACT_LASTS: SignedDuration = SignedDuration::from_hours(30 * 24);
 fn at<T>(at: Option<Timestamp>, value: T) -> Stated<T> {
     Stated {
         at,
-        version: 0,
-        rank: 0,
-        value,
+        ..Stated::from(value)
     }
 }
 
@@ -261,7 +260,7 @@ pub(crate) fn checkout_session(
     let updated_at = stated(&session.updated_at, "updated_at")?;
     let expires_at = stated(&session.expires_at, "expires_at")?;
     let contact = session.buyer_contact.known();
-    let contact = contact.and_then(|contact| address(&contact.email));
+    let contact = contact.and_then(|contact| known_address(&contact.email));
     let ended_at = updated_at.or(expires_at).filter(|_| has_ended(&status));
     let facts = CheckoutSessionFacts {
         mode: Some(mode),

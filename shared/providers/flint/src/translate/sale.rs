@@ -17,8 +17,8 @@ use domain::{
 };
 use jiff::Timestamp;
 use reading::{
-    Field, Identified, Reference, clipped, each, filled, known_text, member, named, needed_text,
-    own_id, text, word,
+    Field, Identified, Reference, clipped, each, filled, known_address, known_text, member, named,
+    needed_text, own_id, text, word,
 };
 use rest::NotUnderstood;
 use serde_json::{Map, Value};
@@ -276,7 +276,7 @@ fn who(
     Ok(Customer {
         customer_id: named(ids, CustomerId::new, "customer_id")?,
         name: customer.and_then(name),
-        email: emails.find_map(address),
+        email: emails.find_map(known_address),
     })
 }
 
@@ -289,12 +289,6 @@ fn customer(parts: Parts<'_>) -> Option<&wire::Customer> {
 fn name(customer: &wire::Customer) -> Option<String> {
     let name = text::name(customer.name.known()?)?;
     Some(clipped(&name))
-}
-
-/// An e-mail address as mail systems spell it.
-pub(super) fn address(field: &Field<String>) -> Option<String> {
-    let address = text::address(field.known()?)?;
-    Some(clipped(&address))
 }
 
 /// What a merchant needs to ship the goods. What is not understood is left out: no decision depends on it.
