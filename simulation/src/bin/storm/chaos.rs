@@ -89,18 +89,15 @@ impl Damage {
             .collect()
     }
 
-    pub(crate) fn killed(&self, function: &str) -> usize {
+    /// The kills of a function.
+    pub(crate) fn kills_of<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a Kill> {
         self.kills
             .iter()
-            .filter(|kill| kill.function == function)
-            .count()
+            .filter(move |kill| kill.function == function)
     }
 
     pub(crate) fn killed_at_work(&self, function: &str) -> usize {
-        self.kills
-            .iter()
-            .filter(|kill| kill.function == function && kill.at_work)
-            .count()
+        self.kills_of(function).filter(|kill| kill.at_work).count()
     }
 }
 
@@ -187,28 +184,28 @@ impl Chaos {
     }
 
     fn kill_one(&mut self) -> io::Result<()> {
-        let functions = self.functions();
-        // Chooses a kind first: there are many processes of intake and few of receipts.
-        if let Some(name) = pick_a_kind(&mut self.dice, &functions) {
-            let those: Vec<_> = functions
-                .into_iter()
-                .filter(|function| function.name == name)
-                .collect();
-            if let Some(function) = self.dice.pick(&those).cloned() {
-                self.kill(&function)?;
-            }
+        let those = self.all_of_one();
+        if !those.is_empty()
+            && let Some(function) = self.dice.pick(&those)
+        {
+            self.kill(function)?;
         }
         Ok(())
     }
 
     fn kill_all_of_one(&mut self) -> io::Result<()> {
-        let functions = self.functions();
-        if let Some(name) = pick_a_kind(&mut self.dice, &functions) {
-            for function in functions.iter().filter(|function| function.name == name) {
-                self.kill(function)?;
-            }
-        }
-        Ok(())
+        let those = self.all_of_one();
+        those.iter().try_for_each(|function| self.kill(function))
+    }
+
+    /// The processes of one kind, which is chosen first: there are many processes of intake and few of receipts.
+    fn all_of_one(&mut self) -> Vec<Function> {
+        let mut functions = self.functions();
+        let kinds: BTreeSet<_> = functions.iter().map(|function| &function.name).collect();
+        let kinds: Vec<_> = kinds.into_iter().cloned().collect();
+        let kind = self.dice.pick(&kinds);
+        functions.retain(|function| Some(&function.name) == kind);
+        functions
     }
 
     async fn let_one_stand_still(&mut self) -> io::Result<()> {
@@ -390,16 +387,6 @@ fn by_chance(dice: &mut Dice) -> Blow {
         13..16 => Blow::StandStill,
         _ => Blow::Fault,
     }
-}
-
-fn pick_a_kind(dice: &mut Dice, functions: &[Function]) -> Option<String> {
-    let mut kinds: Vec<_> = functions
-        .iter()
-        .map(|function| function.name.clone())
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    dice.pick(&kinds).cloned()
 }
 
 #[cfg(test)]

@@ -296,12 +296,13 @@ fn proxy(weather: Weather, file: &StackFile) -> Result<Option<Proxy>, StormError
     if weather != Weather::Faults {
         return Ok(None);
     }
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(20))
-        .build()?;
     let url = file.fault_proxy_url.clone().ok_or(StormError::NoProxy)?;
-    Ok(Some(Proxy::new(http, url)))
+    Ok(Some(Proxy::new(http()?, url)))
+}
+
+fn http() -> Result<reqwest::Client, reqwest::Error> {
+    let builder = reqwest::Client::builder().no_proxy();
+    builder.timeout(Duration::from_secs(20)).build()
 }
 
 /// Starts sweep and reconcile again and again while deliveries come: their schedules would start them minutes
@@ -325,10 +326,7 @@ fn prepared(
     seed: u64,
     away: Duration,
 ) -> Result<Chaos, StormError> {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(20))
-        .build()?;
+    let http = http()?;
     let endpoint = play.stack.endpoint.clone();
     let stand_in_url = play
         .stack
@@ -467,7 +465,10 @@ fn summary(
         row(&format!("  tries answered {answer}"), count.to_string());
     }
     for function in damage.functions() {
-        let (killed, at_work) = (damage.killed(function), damage.killed_at_work(function));
+        let (killed, at_work) = (
+            damage.kills_of(function).count(),
+            damage.killed_at_work(function),
+        );
         row(
             &format!("kill -9 of {function}"),
             format!("{killed}, {at_work} of them at work"),
