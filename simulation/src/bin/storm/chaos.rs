@@ -255,14 +255,12 @@ impl Chaos {
 
     pub(crate) async fn bring_the_stand_in_back(&mut self) -> io::Result<()> {
         self.stand_in.start()?;
-        let (http, url) = (
-            self.http.clone(),
-            format!("{}/_stand-in/requests", self.stand_in_url),
-        );
-        until("the stand-in answers", async || {
-            http.get(&url).send().await.is_ok()
-        })
-        .await
+        let url = format!("{}/_stand-in/requests", self.stand_in_url);
+        self.until_it_answers("the stand-in answers", &url).await
+    }
+
+    async fn until_it_answers(&self, what: &str, url: &str) -> io::Result<()> {
+        until(what, async || self.http.get(url).send().await.is_ok()).await
     }
 
     /// Waits until what was given to the functions is done, and they have nothing more.
@@ -308,14 +306,8 @@ impl Chaos {
         drop(closed);
         tokio::time::sleep(Duration::from_millis(500 + self.dice.below(2000))).await;
         self.emulator.start()?;
-        let (http, url) = (
-            self.http.clone(),
-            format!("{}/_ministack/health", self.endpoint),
-        );
-        until("the emulator answers", async || {
-            http.get(&url).send().await.is_ok()
-        })
-        .await?;
+        let url = format!("{}/_ministack/health", self.endpoint);
+        self.until_it_answers("the emulator answers", &url).await?;
         self.switch_queues(true).await?;
         self.damage.emulator_restarts += 1;
         Ok(())
@@ -334,15 +326,9 @@ impl Chaos {
                 .send()
                 .await?;
             let mappings: Value = request.error_for_status()?.json().await?;
-            let mappings = mappings
-                .get("EventSourceMappings")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            for id in mappings
-                .iter()
-                .filter_map(|mapping| mapping.get("UUID")?.as_str())
-            {
+            let mappings = mappings.get("EventSourceMappings");
+            let mappings = mappings.and_then(Value::as_array).into_iter().flatten();
+            for id in mappings.filter_map(|mapping| mapping.get("UUID")?.as_str()) {
                 let put = self
                     .http
                     .put(format!("{url}{id}"))
