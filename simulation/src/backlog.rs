@@ -6,6 +6,7 @@
     reason = "a story that cannot be set up must stop the test"
 )]
 
+use crate::later;
 use aws::{
     batch::{self, Invocation, Rules, Worker},
     mailer::{Sorted, unless_throttled},
@@ -35,11 +36,12 @@ use mail::{Email, Templates};
 use providers::Providers;
 use receipts::Receipts;
 use std::{
+    cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
     future::ready,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 use tokio::time::{Instant, sleep};
@@ -114,8 +116,10 @@ pub struct Drained {
 
 impl Drained {
     pub fn table(&self, setting: &Setting) -> String {
-        let mut waits: Vec<Duration> = self.waits.iter().map(|(_, waited)| *waited).collect();
-        waits.sort();
+        let (drained_in, mailed_in) = (self.drained_in, self.mailed_in);
+        let waits = self.waits.iter().map(|(_, waited)| *waited);
+        let longest = waits.max().unwrap_or_default();
+        let seconds = |lasts: Duration| format!("{:.0}", lasts.as_secs_f64());
         let per_second = |count: u64, lasts: Duration| {
             let tenths = count * 10_000 / u64::try_from(lasts.as_millis()).unwrap_or(1).max(1);
             format!("{}.{}", tenths / 10, tenths % 10)
@@ -123,28 +127,13 @@ impl Drained {
         let rows = [
             ("events that waited", setting.waiting.to_string()),
             ("new ones meanwhile", setting.new.0.to_string()),
-            (
-                "until what waited was fulfilled, s",
-                format!("{:.0}", self.drained_in.as_secs_f64()),
-            ),
-            (
-                "  events a second",
-                per_second(setting.waiting, self.drained_in),
-            ),
-            (
-                "until the last mail, s",
-                format!("{:.0}", self.mailed_in.as_secs_f64()),
-            ),
-            (
-                "  mails a second",
-                per_second(setting.sold(), self.mailed_in),
-            ),
+            ("until what waited was fulfilled, s", seconds(drained_in)),
+            ("  events a second", per_second(setting.waiting, drained_in)),
+            ("until the last mail, s", seconds(mailed_in)),
+            ("  mails a second", per_second(setting.sold(), mailed_in)),
             ("  at most, within one second", self.most_mails.to_string()),
             ("  SES's \"one too many\"", self.throttled.to_string()),
-            (
-                "longest wait of a new event, s",
-                format!("{:.0}", waits.last().map_or(0.0, Duration::as_secs_f64)),
-            ),
+            ("longest wait of a new event, s", seconds(longest)),
             (
                 "requests to Flex at one moment, at most",
                 self.most_requests.to_string(),
@@ -288,14 +277,12 @@ impl Ses {
         if self.has_room() {
             return self.world.send(email).await.map_err(Sorted::End);
         }
-        let (service, cause) = ("SES", "Throttling".to_owned());
-        Err(Sorted::Throttled(SendError::NotSent(
-            RetryableError::Away {
-                service,
-                cause,
-                retry_after: None,
-            },
-        )))
+        let throttled = RetryableError::Away {
+            service: "SES",
+            cause: "Throttling".to_owned(),
+            retry_after: None,
+        };
+        Err(Sorted::Throttled(SendError::NotSent(throttled)))
     }
 }
 
@@ -313,11 +300,11 @@ struct Pollers<'a, J, W> {
     hop: Hop,
     batches: (usize, usize),
     rules: Rules,
-    dice: Mutex<Dice>,
-    over: &'a AtomicBool,
-    again: &'a AtomicUsize,
+    dice: RefCell<Dice>,
+    over: &'a Cell<bool>,
+    again: &'a Cell<usize>,
     began: Instant,
-    done: &'a Mutex<BTreeMap<String, Duration>>,
+    done: &'a RefCell<BTreeMap<String, Duration>>,
 }
 
 impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
@@ -326,7 +313,7 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
     }
 
     async fn poll(&self, poller: usize) {
-        while !self.over.load(Ordering::Relaxed) {
+        while !self.over.get() {
             let batch = self.receive();
             if batch.is_empty() {
                 sleep(POLLS_EVERY).await;
@@ -339,7 +326,7 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
     /// Some of the oldest visible messages: a standard queue promises no order, and roughly keeps one.
     fn receive(&self) -> Vec<Message<J>> {
         let now = self.world.now();
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dice = self.dice.borrow_mut();
         let mut kept = self.world.kept();
         let queue = (self.queue)(&mut kept);
         let mut batch = Vec::new();
@@ -352,8 +339,8 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
                 break;
             };
             message.receives += 1;
-            self.again
-                .fetch_add(usize::from(message.receives > 1), Ordering::Relaxed);
+            let again = usize::from(message.receives > 1);
+            self.again.set(self.again.get() + again);
             batch.push(message);
         }
         batch
@@ -372,23 +359,13 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
             event.records.push(record);
         }
         let began = self.world.now();
-        let deadline = began
-            .saturating_add(WORKER_LASTS)
-            .unwrap_or(Timestamp::MAX)
-            .as_millisecond();
+        let deadline = later(began, WORKER_LASTS).as_millisecond();
         let invocation = Invocation {
             request_id: &format!("{:?}-{poller}-{}", self.hop, began.as_nanosecond()),
             deadline_ms: u64::try_from(deadline).unwrap_or_default(),
         };
-        let answer = batch::run(
-            event,
-            invocation,
-            self.rules,
-            self.worker,
-            self.world,
-            self.world,
-        )
-        .await;
+        let (rules, worker, w) = (self.rules, self.worker, self.world);
+        let answer = batch::run(event, invocation, rules, worker, w, w).await;
         let failed = answer.expect("every message has an id").batch_item_failures;
         let now = self.world.now();
         let mut kept = self.world.kept();
@@ -399,19 +376,17 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
             })
             .collect();
         for (n, mut message) in batch.into_iter().enumerate() {
-            if !failed
-                .iter()
-                .any(|failure| failure.item_identifier == handle(n))
-            {
-                let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-                done.entry(message.job.subject().into_owned())
-                    .or_insert(self.began.elapsed());
+            let mut failed = failed.iter();
+            let subject = || message.job.subject().into_owned();
+            if !failed.any(|failure| failure.item_identifier == handle(n)) {
+                let mut done = self.done.borrow_mut();
+                done.entry(subject()).or_insert(self.began.elapsed());
             } else if message.receives >= MOST_RECEIVES {
                 let body = serde_json::to_string(&message.job).expect("a job that can be written");
-                kept.give_up(self.hop, body, message.job.subject().into_owned());
+                kept.give_up(self.hop, body, subject());
             } else {
                 let hidden = delays.remove(&handle(n)).unwrap_or(HIDDEN_FOR);
-                message.visible_at = now.saturating_add(hidden).unwrap_or(Timestamp::MAX);
+                message.visible_at = later(now, hidden);
                 (self.queue)(&mut kept).push_back(message);
             }
         }
@@ -431,8 +406,8 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
         receipts(&world, &ses),
         sweep_over(&world),
     );
-    let (over, again) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let (fulfilled, mailed): (Mutex<BTreeMap<String, Duration>>, _) = Default::default();
+    let (over, again) = (Cell::new(false), Cell::new(0));
+    let (fulfilled, mailed): (RefCell<BTreeMap<String, Duration>>, _) = Default::default();
     let jobs = Pollers {
         world: &world,
         worker: &fulfillment,
@@ -442,7 +417,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
         hop: Hop::Fulfillment,
         batches: setting.fulfillment,
         rules: RULES,
-        dice: Mutex::new(Dice::of(1, 1)),
+        dice: RefCell::new(Dice::of(1, 1)),
         over: &over,
         began,
         again: &again,
@@ -455,7 +430,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
         hop: Hop::Receipts,
         batches: setting.receipts,
         rules: RECEIPT_RULES,
-        dice: Mutex::new(Dice::of(1, 2)),
+        dice: RefCell::new(Dice::of(1, 2)),
         over: &over,
         began,
         again: &again,
@@ -463,7 +438,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
     };
     let sweeps = async {
         let mut swept = 0;
-        while !over.load(Ordering::Relaxed) {
+        while !over.get() {
             sleep(Duration::from_mins(5)).await;
             let run = sweep.run().await.expect("nothing fails here");
             swept += run.stored + run.committed + run.unsent + run.leased + run.due;
@@ -478,26 +453,19 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
             arrive(&bundle, n, setting.is_known(n)).await;
             new.push((event_id(n), began.elapsed()));
         }
-        until(began, || {
-            fulfilled
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .len() as u64
-                == all
-        })
-        .await;
+        until(began, || fulfilled.borrow().len() as u64 == all).await;
         let ended_in = began.elapsed();
         until(began, || world.kept().mails.len() as u64 >= setting.sold()).await;
         let mailed_in = began.elapsed();
         // The sweep's extra messages are handled too.
         until(began, || world.kept().receipt_queue.is_empty()).await;
         sleep(WORKER_LASTS).await;
-        over.store(true, Ordering::Relaxed);
+        over.set(true);
         (new, ended_in, mailed_in)
     };
     let ((new, ended_in, mailed_in), swept, (), ()) =
         tokio::join!(story, sweeps, jobs.run(), mails.run());
-    let done = fulfilled.lock().unwrap_or_else(PoisonError::into_inner);
+    let done = fulfilled.borrow();
     let done_in = |id: &str| done.get(id).copied().unwrap_or_default();
     let old = (1..=setting.waiting).filter(|n| setting.is_known(*n));
     let drained = Drained {
@@ -511,7 +479,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
         most_requests: flex.most.load(Ordering::Relaxed),
         most_mails: ses.most.load(Ordering::Relaxed),
         throttled: ses.throttled.load(Ordering::Relaxed),
-        again: again.load(Ordering::Relaxed),
+        again: again.get(),
         swept,
         given_up: world.kept().given_up(),
     };

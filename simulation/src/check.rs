@@ -101,37 +101,32 @@ impl Seen {
     ) -> Result<(), String> {
         self.events(kept, plan, faults, now)?;
         for (id, order) in &kept.orders {
-            if self
-                .orders
-                .get(id)
-                .is_none_or(|was| was.version != order.version)
-            {
-                if let Some(was) = self.orders.get(id) {
-                    goes_on(was, order)?;
-                }
-                if order.fulfilled_at.is_some() {
-                    self.fulfilled.entry(id.clone()).or_insert(now);
-                }
-                self.orders.insert(id.clone(), order.clone());
+            let was = self.orders.get(id);
+            if was.is_some_and(|was| was.version == order.version) {
+                continue;
             }
+            if let Some(was) = was {
+                goes_on(was, order)?;
+            }
+            if order.fulfilled_at.is_some() {
+                self.fulfilled.entry(id.clone()).or_insert(now);
+            }
+            self.orders.insert(id.clone(), order.clone());
         }
         hold!(self.orders.len() == kept.orders.len(), "an order is gone");
         for (key, row) in &kept.subscription_rows {
-            if self
-                .subscriptions
-                .get(key)
-                .is_none_or(|was| was.version != row.version)
-            {
-                if let Some(was) = self.subscriptions.get(key) {
-                    lives_on(was, row)?;
-                }
-                if row.snapshot.is_some() {
-                    self.told_of
-                        .entry(row.subscription_id.clone())
-                        .or_insert(now);
-                }
-                self.subscriptions.insert(key.clone(), row.clone());
+            let was = self.subscriptions.get(key);
+            if was.is_some_and(|was| was.version == row.version) {
+                continue;
             }
+            if let Some(was) = was {
+                lives_on(was, row)?;
+            }
+            if row.snapshot.is_some() {
+                let id = row.subscription_id.clone();
+                self.told_of.entry(id).or_insert(now);
+            }
+            self.subscriptions.insert(key.clone(), row.clone());
         }
         hold!(
             self.subscriptions.len() == kept.subscription_rows.len(),
@@ -153,10 +148,8 @@ impl Seen {
                     "I3: the customer {id} moved back"
                 );
             }
-            let email = row
-                .facts
-                .as_ref()
-                .and_then(|facts| facts.value.email.clone());
+            let email = row.facts.as_ref();
+            let email = email.and_then(|facts| facts.value.email.clone());
             if row.erased || email.is_some() {
                 self.addresses.learn(id, now, email.filter(|_| !row.erased));
             }
@@ -188,10 +181,8 @@ impl Seen {
             }
             if was == Some(Stored) && state == Parked {
                 let fulfilled = |id: &str| {
-                    let order = self
-                        .fulfilled
-                        .iter()
-                        .find(|(known, _)| known.as_str() == id);
+                    let mut fulfilled = self.fulfilled.iter();
+                    let order = fulfilled.find(|(known, _)| known.as_str() == id);
                     order.map(|(_, since)| *since)
                 };
                 let is_fair = faults.sky().is_fair();
@@ -266,11 +257,8 @@ impl Seen {
                     self.held.insert(id.clone());
                 }
                 (ReceiptState::Leased { owner, .. }, ReceiptState::Failed { reason }) => {
-                    let is_refused = {
-                        let sky = faults.sky();
-                        flight_of(owner.as_str())
-                            .is_some_and(|flight| sky.refused.contains(&flight))
-                    };
+                    let is_refused = flight_of(owner.as_str())
+                        .is_some_and(|flight| faults.sky().refused.contains(&flight));
                     if self.is_marked(kept, receipt, reason) {
                         faults.sky().count("addresses not written to any more");
                         self.marked.insert(id.clone());
@@ -328,15 +316,11 @@ impl Seen {
 
     /// A receipt failed because its address is suppressed.
     fn is_marked(&self, kept: &Kept, receipt: &Receipt, reason: &str) -> bool {
-        let customer = kept
-            .orders
-            .get(&receipt.order_id)
-            .map(|order| &order.customer);
-        let own = customer.and_then(|customer| customer.email.as_ref());
-        let others = customer.and_then(|customer| customer.customer_id.as_ref());
-        let others = others
-            .into_iter()
-            .flat_map(|customer| self.addresses.ever(customer));
+        let order = kept.orders.get(&receipt.order_id);
+        let own = order.and_then(|order| order.customer.email.as_ref());
+        let others = order.and_then(|order| order.customer.customer_id.as_ref());
+        let others = others.into_iter();
+        let others = others.flat_map(|customer| self.addresses.ever(customer));
         let marks = own.map(String::as_str).into_iter().chain(others);
         let mut marks = marks.filter_map(|address| kept.marks.get(&AddressHash::of(address)));
         marks.any(|mark| mark.reason() == Some(reason))
@@ -346,11 +330,8 @@ impl Seen {
     fn marks(&mut self, kept: &Kept, now: Timestamp) -> Result<(), String> {
         let reports = || self.reports.values().flatten();
         for mark in kept.marks.values() {
-            let is_known = reports().any(|report| {
-                report
-                    .suppression()
-                    .is_some_and(|of| of.address == mark.address)
-            });
+            let mut known = reports().filter_map(Report::suppression);
+            let is_known = known.any(|of| of.address == mark.address);
             hold!(is_known, "nobody told of the mark {mark:?}");
             self.marks.entry(mark.address.clone()).or_insert(now);
         }
@@ -377,18 +358,12 @@ impl Seen {
             hold!(to == order.email, "a mail of {id} to {to}");
             return Ok(());
         }
-        let order = mails
-            .order(id.as_str())
-            .and_then(|id| plan.orders.iter().find(|order| order.id == id));
-        let Some(order) = order else {
+        let Some(order) = plan.orders.iter().find(|order| order.id == of) else {
             return Err(format!("I2: a mail of {id}, which nobody is owed"));
         };
         // The receipt of a sale shows the address at the sale.
-        let customer = order
-            .customer
-            .as_deref()
-            .filter(|_| order.renews || !id.as_str().ends_with("-order"));
-        let reached = match customer {
+        let shows_sale = !order.renews && id.as_str().ends_with("-order");
+        let reached = match order.customer.as_deref().filter(|_| !shows_sale) {
             Some(customer) => self.addresses.since(customer, began_at, &order.email),
             None => vec![Some(order.email.as_str())],
         };

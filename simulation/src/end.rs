@@ -30,24 +30,17 @@ impl End {
     pub fn of(kept: &Kept) -> Self {
         let mut rows = kit::story::End::of(kept);
         rows.events.clear();
-        // The time of the last request to the provider is no difference.
-        for refund in rows
-            .orders
-            .values_mut()
-            .flat_map(|order| order.refunds.values_mut())
-        {
-            refund.facts.stamp.at = Timestamp::UNIX_EPOCH;
-        }
-        // The stamp and holds of an order that is out depend on the time of its last read.
         for order in rows.orders.values_mut() {
+            // The time of the last request to the provider is no difference.
+            for refund in order.refunds.values_mut() {
+                refund.facts.stamp.at = Timestamp::UNIX_EPOCH;
+            }
             if order.fulfilled_at.is_some() {
+                // The stamp and holds of an order that is out depend on the time of its last read.
                 order.stamp = None;
                 order.holds.clear();
-            }
-        }
-        // An order without money has no date of sale yet.
-        for order in rows.orders.values_mut() {
-            if order.fulfilled_at.is_none() {
+            } else {
+                // An order without money has no date of sale yet.
                 order.placed_at = Timestamp::UNIX_EPOCH;
             }
         }
@@ -114,11 +107,14 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(
     of_reports(kept, mailed)
 }
 
+/// True if an event is not done.
+pub(super) fn is_overdue(event: &StoredEvent) -> bool {
+    event.state.is_unfinished() || event.state == EventState::Parked
+}
+
 /// Every event is done, and the plan or reconcile announced it.
 fn of_events(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
-    let is_overdue =
-        |event: &&StoredEvent| event.state.is_unfinished() || event.state == EventState::Parked;
-    let overdue = kept.events.values().find(is_overdue);
+    let overdue = kept.events.values().find(|event| is_overdue(event));
     hold!(overdue.is_none(), "I1: undone: {overdue:?}");
     let webhooks = plan.moments.iter();
     let webhooks = webhooks.filter_map(|moment| moment.webhook.as_ref());
@@ -204,14 +200,9 @@ fn of_customers(kept: &Kept, plan: &Plan) -> Result<(), String> {
 fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
     for order in &plan.orders {
         for payment in &order.payments {
-            let link = kept
-                .links
-                .iter()
-                .find(|(id, _)| id.as_str() == payment)
-                .map(|(_, link)| link);
-            let leads_to = link
-                .and_then(|link| link.order_id.as_ref())
-                .map(OrderId::as_str);
+            let mut links = kept.links.iter();
+            let link = links.find(|(id, _)| id.as_str() == payment);
+            let leads_to = link.and_then(|(_, link)| Some(link.order_id.as_ref()?.as_str()));
             hold!(
                 leads_to == Some(&order.id),
                 "{payment} leads to {leads_to:?}, not to {}",
@@ -220,27 +211,15 @@ fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
         }
     }
     let mut expected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for order in plan
-        .orders
-        .iter()
-        .filter(|order| order.funds == OrderFunds::Received && !order.renews)
-    {
-        expected
-            .entry(&order.reference)
-            .or_default()
-            .insert(&order.id);
+    let is_bought = |order: &&OrderFacts| order.funds == OrderFunds::Received && !order.renews;
+    for order in plan.orders.iter().filter(is_bought) {
+        let orders = expected.entry(&order.reference).or_default();
+        orders.insert(&order.id);
     }
-    let of = |row: &Vec<OrderId>| {
-        row.iter()
-            .map(|id| id.as_str().to_owned())
-            .collect::<BTreeSet<_>>()
-    };
+    let of = |row: &Vec<OrderId>| row.iter().map(OrderId::to_string).collect::<BTreeSet<_>>();
     for (reference, orders) in &expected {
-        let known = kept
-            .references
-            .get(*reference)
-            .map(|row| of(&row.order_ids))
-            .unwrap_or_default();
+        let known = kept.references.get(*reference);
+        let known = known.map(|row| of(&row.order_ids)).unwrap_or_default();
         hold!(
             known.iter().eq(orders.iter()),
             "{reference} has {known:?}, not {orders:?}"
@@ -432,13 +411,8 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
         );
     }
     for (id, trial) in &expected.trials {
-        of_trial(
-            kept,
-            seen,
-            id,
-            expected.order(id).unwrap_or_default(),
-            trial,
-        )?;
+        let order = expected.order(id).unwrap_or_default();
+        of_trial(kept, seen, id, order, trial)?;
     }
     let mut sent: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
     for mail in &kept.mails {
@@ -476,17 +450,14 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
                 hold!(!is_unfinished || is_erased, "I1: {id} was withdrawn");
             }
             ReceiptState::Failed { .. } => {
-                let customer = kept
-                    .orders
-                    .get(&receipt.order_id)
-                    .map(|order| &order.customer.customer_id);
+                let order = kept.orders.get(&receipt.order_id);
+                let customer = order.and_then(|order| order.customer.customer_id.as_ref());
                 let is_deleted =
                     |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
-                let nobody = customer.is_some_and(|id| id.as_ref().is_some_and(is_deleted));
+                let nobody = customer.is_some_and(is_deleted);
                 let reports = seen.reports.get(id).map(Vec::as_slice).unwrap_or_default();
-                let not_let_out = reports
-                    .iter()
-                    .any(|report| report.kind == ReportKind::Rejected);
+                let mut kinds = reports.iter().map(|report| report.kind);
+                let not_let_out = kinds.any(|kind| kind == ReportKind::Rejected);
                 let has_reason =
                     seen.refused.contains(id) || seen.marked.contains(id) || not_let_out || nobody;
                 hold!(has_reason, "I1: {id} failed");
@@ -503,24 +474,17 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
 /// If the shop knew a trial and its order while it ran, there is a notice. If it knew them longer than any fault lasts,
 /// only its address can have stopped the notice.
 fn of_trial(kept: &Kept, seen: &Seen, id: &str, order: &str, trial: &Trial) -> Result<(), String> {
-    let order = seen
-        .fulfilled
-        .iter()
-        .find(|(known, _)| known.as_str() == order);
-    let life = seen
-        .told_of
-        .iter()
-        .find(|(known, _)| known.as_str() == trial.subscription);
-    let (Some((_, ordered)), Some((_, begun))) = (order, life) else {
+    let order = OrderId::new(order).ok();
+    let life = SubscriptionId::new(trial.subscription.as_str()).ok();
+    let ordered = order.and_then(|id| seen.fulfilled.get(&id));
+    let begun = life.and_then(|id| seen.told_of.get(&id));
+    let (Some(ordered), Some(begun)) = (ordered, begun) else {
         return Ok(());
     };
     let known_at = *ordered.max(begun);
     let left = trial.ends_at - known_at.as_second();
-    let notice = kept
-        .receipts
-        .iter()
-        .find(|(known, _)| known.as_str() == id)
-        .map(|(_, row)| &row.state);
+    let notice = ReceiptId::new(id).ok();
+    let notice = notice.and_then(|id| Some(&kept.receipts.get(&id)?.state));
     hold!(
         notice.is_some() || left <= 0,
         "I1: no notice {id}, though all was known at {known_at}"

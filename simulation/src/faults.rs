@@ -115,9 +115,6 @@ impl Weather {
             mail,
             api,
             indexes,
-            ..
-        } = self;
-        let Self {
             kills,
             freezes,
             answers,

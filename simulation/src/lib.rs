@@ -48,6 +48,11 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
+/// The time so much later.
+fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
 /// A seed under which something does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("seed {seed}: {what}\n  replay: cargo run -p simulation --bin simulate -- --seed {seed}")]

@@ -76,14 +76,10 @@ pub fn restocked(order: &OrderFacts, restock: RestockPolicy, sku: &Sku, moved: &
 /// The mails of all that happened.
 pub fn mails(plan: &Plan) -> Mails {
     let mut mails = Mails::default();
-    for order in plan
-        .orders
-        .iter()
-        .filter(|order| order.funds == OrderFunds::Received)
-    {
-        mails
-            .unsent
-            .insert(format!("{}-order", order.id), order.id.clone());
+    let is_paid = |order: &&OrderFacts| order.funds == OrderFunds::Received;
+    for order in plan.orders.iter().filter(is_paid) {
+        let receipt = (format!("{}-order", order.id), order.id.clone());
+        mails.unsent.extend([receipt]);
         for refund in order.refunds.iter().filter(|refund| refund.succeeded) {
             let receipt = (format!("{}-refund", refund.id), order.id.clone());
             if matches!(refund.status, "failed" | "canceled") {

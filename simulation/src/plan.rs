@@ -45,8 +45,8 @@ pub enum Truth {
     Subscription(Box<subscription::SubscriptionChange>, Option<Timestamp>),
     /// An invoice is paid that was made then.
     Invoice(Box<subscription::InvoiceChange>, Timestamp),
-    /// Flint's API has these things, each at its path.
-    Flint(Vec<(String, Value)>),
+    /// Flint's API has this thing at this path.
+    Flint(String, Value),
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +66,26 @@ pub struct Moment {
     /// The truth from then on.
     pub truth: Option<Truth>,
     pub webhook: Option<Webhook>,
+}
+
+impl Moment {
+    /// Something is true from then on.
+    pub fn of_truth(at: i64, truth: Truth) -> Self {
+        Self {
+            at,
+            truth: Some(truth),
+            webhook: None,
+        }
+    }
+
+    /// The provider announces something.
+    pub fn of_webhook(at: i64, webhook: Webhook) -> Self {
+        Self {
+            at,
+            truth: None,
+            webhook: Some(webhook),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -329,11 +349,7 @@ impl Plan {
                     body,
                     ..webhook
                 };
-                plan.moments.push(Moment {
-                    at,
-                    truth: None,
-                    webhook: Some(webhook),
-                });
+                plan.moments.push(Moment::of_webhook(at, webhook));
             }
         }
         plan.moments.sort_by_key(|moment| moment.at);
@@ -351,17 +367,13 @@ impl Plan {
     }
 
     fn truth(&mut self, at: i64, truth: Truth) {
-        self.moments.push(Moment {
-            at,
-            truth: Some(truth),
-            webhook: None,
-        });
+        self.moments.push(Moment::of_truth(at, truth));
     }
 
     fn tell(&mut self, at: i64, kind: &str, name: &str, resource: &Value) {
         let event_id = self.event_id();
-        let body =
-            String::from_utf8(event(kind, &event_id, at, name, resource)).expect("JSON is UTF-8");
+        let body = event(kind, &event_id, at, name, resource);
+        let body = String::from_utf8(body).expect("JSON is UTF-8");
         let listed = matches!(
             kind,
             "checkout.session.async_payment_succeeded"
@@ -369,25 +381,19 @@ impl Plan {
                 | "invoice.payment_succeeded"
         ) || kind.starts_with("refund.")
             || kind.starts_with("customer.subscription.");
-        self.moments.push(Moment {
-            at,
-            truth: None,
-            webhook: Some(Webhook {
-                provider: "flex",
-                event_id,
-                body,
-                listed,
-            }),
-        });
+        let webhook = Webhook {
+            provider: "flex",
+            event_id,
+            body,
+            listed,
+        };
+        self.moments.push(Moment::of_webhook(at, webhook));
     }
 
     /// The last announcement stays in no list.
     fn must_come(&mut self) {
-        if let Some(webhook) = self
-            .moments
-            .last_mut()
-            .and_then(|moment| moment.webhook.as_mut())
-        {
+        let last = self.moments.last_mut();
+        if let Some(webhook) = last.and_then(|moment| moment.webhook.as_mut()) {
             webhook.listed = false;
         }
     }
@@ -414,11 +420,7 @@ impl Plan {
             body: body.to_string(),
             listed: true,
         };
-        self.moments.push(Moment {
-            at,
-            truth: None,
-            webhook: Some(webhook),
-        });
+        self.moments.push(Moment::of_webhook(at, webhook));
     }
 
     fn leave_alone(&mut self, at: i64, bought: &Purchase, known: Sale) {
@@ -526,7 +528,7 @@ impl Plan {
                     ("canceled", 0, "checkout.session.async_payment_failed")
                 };
                 self.truth(paid_at, with(status, received, Capture::Automatic));
-                self.tell(paid_at, kind, "checkout_session", &bought.session.clone());
+                self.tell(paid_at, kind, "checkout_session", &bought.session);
             }
             _ => {
                 // Abandoned: it never becomes an order.
@@ -645,7 +647,7 @@ impl Plan {
                 panic!("no refund: {refund}")
             };
             self.truth(when, Truth::Refund(Box::new(change)));
-            self.tell(when, kind, "refund", &refund.clone());
+            self.tell(when, kind, "refund", &refund);
             // No list shows that a refund has succeeded before it failed.
             if *status == "succeeded" && steps.get(nth + 1).is_some() {
                 self.must_come();
@@ -683,12 +685,7 @@ impl Plan {
                 break;
             }
             dispute["status"] = json!(status);
-            self.tell(
-                when,
-                &format!("charge.dispute.{kind}"),
-                "dispute",
-                &dispute.clone(),
-            );
+            self.tell(when, &format!("charge.dispute.{kind}"), "dispute", &dispute);
             when += self.seconds(1, 5 * DAY);
         }
         (dispute_id, last)
@@ -698,10 +695,8 @@ impl Plan {
 /// A subscription while its life is planned.
 struct Growing {
     number: u64,
-    customer: String,
     resource: Value,
     facts: LifeFacts,
-    payments: Vec<String>,
 }
 
 impl Plan {
@@ -739,7 +734,7 @@ impl Plan {
         resource["test_mode"] = json!(false);
         let product = shop::product_of(&resource);
         let facts = LifeFacts {
-            customer: customer.clone(),
+            customer,
             id: id("fsub", n),
             product,
             status: "incomplete",
@@ -747,10 +742,8 @@ impl Plan {
         };
         let mut life = Growing {
             number: n,
-            customer,
             resource,
             facts,
-            payments: Vec::new(),
         };
         if self.dice.percent(8) {
             self.never_paid(life, begin);
@@ -773,12 +766,10 @@ impl Plan {
         let total = known.totals.total;
         self.truth(begin + 2, Truth::Sale(Box::new(known)));
         self.completed(begin + 2, &bought);
-        let mut own = bought.session["payment_intent"]
-            .as_str()
-            .expect("a payment")
-            .to_owned();
         if !trial {
-            life.payments.push(std::mem::take(&mut own));
+            let own = bought.session["payment_intent"].as_str();
+            let own = own.expect("a payment").to_owned();
+            life.facts.payments.push(own);
             self.invoice(&mut life, begin + 3, &["paid"], 0, (begin, paid_to));
             self.turn(&mut life, begin + 4, "updated", "active", paid_to);
         }
@@ -793,20 +784,15 @@ impl Plan {
             self.leave(&mut life, paid_to);
         }
         self.renewals(&life, n, paid_to);
-        self.write_to(&life.customer.clone(), begin, paid_to);
+        self.write_to(&life.facts.customer, begin, paid_to);
         let order_id = bought.order_id().to_owned();
+        let first = life.facts.payments.first().cloned();
         self.orders.push(OrderFacts {
             renews: false,
             id: order_id.clone(),
-            payments: life
-                .payments
-                .first()
-                .filter(|_| !trial)
-                .cloned()
-                .into_iter()
-                .collect(),
+            payments: first.filter(|_| !trial).into_iter().collect(),
             statuses: BTreeMap::new(),
-            customer: Some(life.customer.clone()),
+            customer: Some(life.facts.customer.clone()),
             email: format!("buyer{n}@example.com"),
             reference: reference(&bought),
             funds: OrderFunds::Received,
@@ -815,7 +801,7 @@ impl Plan {
             refunds: Vec::new(),
             disputes: BTreeMap::new(),
         });
-        (life.facts.order, life.facts.payments) = (Some(order_id), life.payments);
+        life.facts.order = Some(order_id);
         self.lives.push(life.facts);
     }
 
@@ -838,7 +824,7 @@ impl Plan {
                 renews: true,
                 payments: vec![invoice.payment.clone()],
                 statuses: BTreeMap::new(),
-                customer: Some(life.customer.clone()),
+                customer: Some(life.facts.customer.clone()),
                 email: format!("buyer{n}@example.com"),
                 reference: String::new(),
                 funds: OrderFunds::Received,
@@ -956,15 +942,11 @@ impl Plan {
     ) {
         let n = life.number;
         let mut invoice = sample("invoice.paid", "invoice");
-        let invoice_id = id(
-            "fin",
-            if nth == 0 {
-                n
-            } else {
-                n * 64 + (1 << 40) + nth
-            },
-        );
-        let payment = match (nth, life.payments.first()) {
+        let invoice_id = match nth {
+            0 => id("fin", n),
+            _ => id("fin", n * 64 + (1 << 40) + nth),
+        };
+        let payment = match (nth, life.facts.payments.first()) {
             (0, Some(own)) => own.clone(),
             _ => id("fpi", n * 64 + (1 << 42) + nth),
         };
@@ -974,7 +956,7 @@ impl Plan {
         invoice["customer"] = if self.dice.percent(20) {
             Value::Null
         } else {
-            json!(life.customer)
+            json!(life.facts.customer)
         };
         invoice["payment_intent"] = json!(payment);
         invoice["period_start"] = text(from);
@@ -1005,7 +987,7 @@ impl Plan {
             });
         }
         if paid && nth > 0 {
-            life.payments.push(payment);
+            life.facts.payments.push(payment);
         }
         if paid {
             let body = event("invoice.paid", "fevt_0", when, "invoice", &invoice);
@@ -1015,12 +997,7 @@ impl Plan {
             self.truth(when, Truth::Invoice(Box::new(known), at(from)));
         }
         for kind in kinds {
-            self.tell(
-                when,
-                &format!("invoice.{kind}"),
-                "invoice",
-                &invoice.clone(),
-            );
+            self.tell(when, &format!("invoice.{kind}"), "invoice", &invoice);
         }
     }
 
@@ -1031,13 +1008,13 @@ impl Plan {
         for n in 0..self.dice.below(3) {
             who["email"] = json!(format!("pat{n}@example.com"));
             let when = self.seconds(from, to.max(from));
-            self.tell(when, "customer.updated", "customer", &who.clone());
+            self.tell(when, "customer.updated", "customer", &who);
             let facts = (when, format!("pat{n}@example.com"));
             let newest = self.addresses.entry(customer.to_owned()).or_default();
             *newest = facts.max(newest.clone());
         }
         if self.dice.percent(10) {
-            self.tell(to, "customer.deleted", "customer", &who.clone());
+            self.tell(to, "customer.deleted", "customer", &who);
             self.deleted.push(customer.to_owned());
         }
     }

@@ -1,5 +1,6 @@
 //! SES's reports on its mails, and their expected effects: a model without rows and merges.
 
+use crate::later;
 use domain::{sale::delivery_failure::DeliveryFailure, values::facts::whole_second};
 use kit::dice::Dice;
 use kit::prelude::*;
@@ -62,10 +63,7 @@ impl Reported {
         };
         let at = match kind {
             "send" | "reject" | "rendering-failure" => taken.at,
-            _ => taken
-                .at
-                .saturating_add(dice.between(Duration::ZERO, most))
-                .unwrap_or(taken.at),
+            _ => later(taken.at, dice.between(Duration::ZERO, most)),
         };
         let mut notice = taken.facts(kind);
         for of in ["delivery", "bounce", "complaint"] {

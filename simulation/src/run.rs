@@ -14,6 +14,7 @@ use super::{
     end::{self, End},
     faults::{Faults, Outage, SERVICES, Weather},
     flint_shop::plan::{Fate, FlintOrder},
+    later,
     patience::Attempt,
     plan::Plan,
     reports::{self, Mailed},
@@ -233,6 +234,11 @@ impl<'a> Run<'a> {
         run
     }
 
+    /// Counts something that went wrong.
+    fn count(&self, what: &'static str) {
+        self.faults.sky().count(what);
+    }
+
     fn say(&self, words: impl FnOnce() -> String) {
         if self.loud {
             eprintln!("{} {}", self.world.now(), words());
@@ -245,12 +251,7 @@ impl<'a> Run<'a> {
     }
 
     fn after(&mut self, wait: Duration, act: Act) {
-        let when = self
-            .world
-            .now()
-            .saturating_add(wait)
-            .unwrap_or(Timestamp::MAX);
-        self.at(when, act);
+        self.at(later(self.world.now(), wait), act);
     }
 
     /// Puts everything on the agenda that does not follow from something else.
@@ -275,7 +276,7 @@ impl<'a> Run<'a> {
             let moment = &self.plan.moments[self.dice.place(self.plan.moments.len())];
             let when = Timestamp::from_second(moment.at).unwrap_or(last);
             let wait = self.dice.between(Duration::ZERO, Duration::from_secs(30));
-            self.at(when.saturating_add(wait).unwrap_or(when), Act::Outage);
+            self.at(later(when, wait), Act::Outage);
         }
         let acts = [
             (days / 6, Act::Operate),
@@ -339,17 +340,13 @@ impl<'a> Run<'a> {
         ids.sort();
         ids.dedup();
         self.stats.again = mails - ids.len() as u64;
-        let held = kept
-            .receipts
-            .values()
-            .filter(|row| row.state == domain::receipt::ReceiptState::Held);
+        let rows = kept.receipts.values();
+        let held = rows.filter(|row| row.state == ReceiptState::Held);
         self.stats.held = held.count() as u64;
-        let is_sent = |id: &&ReceiptId| {
-            kept.receipts
-                .get(*id)
-                .is_some_and(|row| matches!(row.state, domain::receipt::ReceiptState::Sent { .. }))
-        };
-        let settled = self.seen.held.iter().filter(is_sent).count() as u64;
+        let were_held = self.seen.held.iter();
+        let were_held = were_held.filter_map(|id| kept.receipts.get(id));
+        let is_sent = |row: &&Receipt| matches!(row.state, ReceiptState::Sent { .. });
+        let settled = were_held.filter(is_sent).count() as u64;
         drop(kept);
         drop(sky);
         *self
@@ -515,11 +512,7 @@ impl<'a> Run<'a> {
                 let lasts = self
                     .dice
                     .between(Duration::from_mins(1), Duration::from_hours(3));
-                let until = self
-                    .world
-                    .now()
-                    .saturating_add(lasts)
-                    .unwrap_or(Timestamp::MAX);
+                let until = later(self.world.now(), lasts);
                 self.say(|| format!("{services:?} are away until {until}"));
                 let mut sky = self.faults.sky();
                 sky.outages.push(Outage { services, until });
@@ -536,7 +529,6 @@ impl<'a> Run<'a> {
     ) {
         self.next += 1;
         let began_at = self.world.now();
-        let dies_at = began_at.saturating_add(lasts).unwrap_or(Timestamp::MAX);
         self.stats.invocations += 1;
         self.flights.push(Flight {
             id: self.next,
@@ -545,7 +537,7 @@ impl<'a> Run<'a> {
             began_at,
             jobs: Rc::default(),
             wakes_at: None,
-            dies_at,
+            dies_at: later(began_at, lasts),
             zombie: false,
         });
     }
@@ -573,7 +565,7 @@ impl<'a> Run<'a> {
             let troubles = self.rate(self.weather.troubles);
             let (kinds, delivery_failure) = reports::fate(&mut self.dice, troubles);
             if let Some(delivery_failure) = delivery_failure {
-                self.faults.sky().count(delivery_failure);
+                self.count(delivery_failure);
             }
             let mut mailed = Mailed {
                 taken,
@@ -582,7 +574,7 @@ impl<'a> Run<'a> {
             };
             for kind in kinds {
                 if !self.dice.percent(self.weather.reports) {
-                    self.faults.sky().count("reports that never came");
+                    self.count("reports that never came");
                     mailed.incomplete = true;
                     continue;
                 }
@@ -596,7 +588,7 @@ impl<'a> Run<'a> {
                     if !self.dice.percent(10) {
                         break;
                     }
-                    self.faults.sky().count("reports that came twice");
+                    self.count("reports that came twice");
                 }
             }
             self.mailed.push(mailed);
@@ -605,7 +597,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin_reconcile(&mut self) {
-        self.faults.sky().count("runs of reconcile");
+        self.count("runs of reconcile");
         self.seen.reconciled = true;
         self.reconciled = None;
         let reconcile = &self.stage.reconcile;
@@ -614,7 +606,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin_sweep(&mut self) {
-        self.faults.sky().count("runs of sweep");
+        self.count("runs of sweep");
         let sweep = &self.stage.sweep;
         let future = Box::pin(async move {
             let _ = sweep.run().await;
@@ -806,9 +798,7 @@ impl<'a> Run<'a> {
         {
             // It gives up; only stored events remain.
             self.deliveries[n].accepted = true;
-            self.faults
-                .sky()
-                .count("stored deliveries that nobody sends again");
+            self.count("stored deliveries that nobody sends again");
             self.needs.sweep = true;
             return;
         }
@@ -824,9 +814,7 @@ impl<'a> Run<'a> {
     fn done(&mut self, flight: &Flight<'a>, done: Done) -> Result<(), String> {
         let unheard = flight.zombie || self.dice.rarely(self.rate(self.weather.answers));
         if unheard && !flight.zombie {
-            self.faults
-                .sky()
-                .count("invocations whose end nobody heard of");
+            self.count("invocations whose end nobody heard of");
         }
         match (&flight.errand, done) {
             (Errand::Post(n), Done::Answered(status)) => {
@@ -896,7 +884,7 @@ impl<'a> Run<'a> {
                     return Ok(());
                 }
                 if (1..received.len()).contains(&failed.len()) {
-                    self.faults.sky().count("batches that failed in part");
+                    self.count("batches that failed in part");
                 }
                 for received in received
                     .iter()
@@ -942,7 +930,7 @@ impl<'a> Run<'a> {
             if self.dice.percent(share) && !self.is_named(&id) {
                 self.seen.forget(&id);
                 self.world.kept().events.remove(&id);
-                self.faults.sky().count("ended events forgotten");
+                self.count("ended events forgotten");
             }
         }
     }

@@ -206,15 +206,10 @@ fn count(aws: &Aws, numbers: Range<u64>, skus: Skus, has_receipts: bool) -> (u64
         lost += u64::from(!(is_sold && is_sent));
         sold += i64::from(is_sold);
         if skus == Skus::Spread {
-            let taken = |(sku, pieces): (&str, i64)| {
-                let key = format!("{sku}-{number:020} counter");
-                taken(world.tables.item(&("stock".to_owned(), key))) - pieces
-            };
-            double += PIECES
-                .map(taken)
-                .iter()
-                .map(|it| it.unsigned_abs())
-                .sum::<u64>();
+            for (sku, pieces) in PIECES {
+                let key = ("stock".to_owned(), format!("{sku}-{number:020} counter"));
+                double += (taken(world.tables.item(&key)) - pieces).unsigned_abs();
+            }
         }
     }
     if skus == Skus::Same {
@@ -344,12 +339,8 @@ async fn drain(
         return Ok(());
     };
     let is_left = || {
-        let waiting = pollers
-            .aws
-            .world()
-            .queues
-            .get(queue)
-            .map_or(0, VecDeque::len);
+        let world = pollers.aws.world();
+        let waiting = world.queues.get(queue).map_or(0, VecDeque::len);
         let hidden = pollers.hidden.borrow();
         let hidden = hidden.iter().filter(|(_, of, _)| *of == queue).count();
         u64::try_from(waiting + hidden).unwrap_or_default()

@@ -78,9 +78,8 @@ pub(crate) fn markdown(report: &Report) -> String {
         machine.load.0,
         machine.load.1,
     );
-    let names = measured.iter().map(|it| it.name.as_str());
-    row(&mut text, "figure", names.clone().map(str::to_owned));
-    row(&mut text, "---", names.map(|_| "---:".to_owned()));
+    let names = measured.iter().map(|it| it.name.clone());
+    head(&mut text, "figure", names);
     let mut line = |name: &str, of: &dyn Fn(&Measured) -> String| {
         row(&mut text, name, measured.iter().map(of));
     };
@@ -145,8 +144,7 @@ fn upkeep(text: &mut String, runs: &[Upkeep]) {
         let (function, rows, latency) = (&it.function, it.rows, it.latency_ms);
         format!("{function}, {rows} rows at {latency} ms")
     });
-    row(text, "a run from its start", names);
-    row(text, "---", runs.iter().map(|_| "---:".to_owned()));
+    head(text, "a run from its start", names);
     let mut line = |name: &str, of: &dyn Fn(&Upkeep) -> String| {
         row(text, name, runs.iter().map(of));
     };
@@ -182,8 +180,7 @@ fn under_load(text: &mut String, report: &Report) {
             ("messages received again", it.ends.again.to_string()),
             ("dead letters", it.ends.dead.to_string()),
         ];
-        row(text, "whole flow", ["count".to_owned()].into_iter());
-        row(text, "---", ["---:".to_owned()].into_iter());
+        head(text, "whole flow", ["count".to_owned()].into_iter());
         for (name, figure) in figures {
             row(text, name, [figure].into_iter());
         }
@@ -204,12 +201,7 @@ fn under_load(text: &mut String, report: &Report) {
         };
         name.to_owned()
     });
-    row(text, &title, names);
-    row(
-        text,
-        "---",
-        report.shelves.iter().map(|_| "---:".to_owned()),
-    );
+    head(text, &title, names);
     let mut line = |name: &str, of: &dyn Fn(&Shelf) -> String| {
         row(text, name, report.shelves.iter().map(of));
     };
@@ -234,8 +226,7 @@ fn batches(text: &mut String, title: &str, orders: &[&Batches]) {
     let names = orders
         .iter()
         .map(|it| format!("batch of {} at {} ms", it.size, it.latency_ms));
-    row(text, title, names);
-    row(text, "---", orders.iter().map(|_| "---:".to_owned()));
+    head(text, title, names);
     let mut line = |name: &str, of: &dyn Fn(&Batches) -> String| {
         row(text, name, orders.iter().map(|it| of(it)));
     };
@@ -252,14 +243,10 @@ fn batches(text: &mut String, title: &str, orders: &[&Batches]) {
     line("peak memory, MiB", &|it| {
         format!("{:.1}", it.peak_memory_mib)
     });
-    line("batch, sequential round trips", &|it| {
+    line("batch, sequential round trips", &|it| match it.size {
+        1 => format!("{:.1}", it.round_trips),
         // Without latency, calls of different orders seldom overlap.
-        let is_exact = it.size == 1;
-        if is_exact {
-            format!("{:.1}", it.round_trips)
-        } else {
-            none()
-        }
+        _ => none(),
     });
 }
 
@@ -314,6 +301,12 @@ fn none() -> String {
     "–".to_owned()
 }
 
+/// The head of a table of figures.
+fn head(text: &mut String, first: &str, names: impl Iterator<Item = String> + Clone) {
+    row(text, first, names.clone());
+    row(text, "---", names.map(|_| "---:".to_owned()));
+}
+
 fn row(text: &mut String, first: &str, cells: impl Iterator<Item = String>) {
     let _ = write!(text, "| {first} |");
     for cell in cells {
@@ -330,24 +323,10 @@ fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[
     let find = |name: &str| measured.iter().find(|it| it.name == name);
     let Some(intake) = find("intake") else { return };
     text.push('\n');
-    row(
-        text,
-        "goal",
-        ["limit", "measured", "met"].map(str::to_owned).into_iter(),
-    );
-    row(
-        text,
-        "---",
-        ["---:", "---:", "---"].map(str::to_owned).into_iter(),
-    );
+    text.push_str("| goal | limit | measured | met |\n| --- | ---: | ---: | --- |\n");
     let mut goal = |name: &str, limit: f64, figure: f64| {
         let met = if figure <= limit { "yes" } else { "no" };
-        let cells = [
-            format!("{limit:.3}"),
-            format!("{figure:.3}"),
-            met.to_owned(),
-        ];
-        row(text, name, cells.into_iter());
+        let _ = writeln!(text, "| {name} | {limit:.3} | {figure:.3} | {met} |");
     };
     let start: Figure = |it| it.first_answer.p50;
     let latency: Figure = |it| it.new.latency.p50;

@@ -43,18 +43,10 @@ pub(crate) async fn measure(
     let (sweep, reconcile) = (place.subject("sweep")?, place.subject("reconcile")?);
     aws.set_latency(Duration::ZERO);
     aws.world().clear();
-    let (mut intake, _) = Function::start(
-        &intake,
-        &delivery(SAMPLE, Signature::Good),
-        Expected::Status(200),
-    )
-    .await?;
-    intake
-        .invoke(
-            &delivery(SAMPLE + 1, Signature::Good),
-            Expected::Status(200),
-        )
-        .await?;
+    let accepted = Expected::Status(200);
+    let [first, second] = [SAMPLE, SAMPLE + 1].map(|number| delivery(number, Signature::Good));
+    let (mut intake, _) = Function::start(&intake, &first, accepted).await?;
+    intake.invoke(&second, accepted).await?;
     let sold = fulfillment_batch(&[SAMPLE]);
     Function::start(&fulfillment, &sold, Expected::NoFailures).await?;
     let numbers = SAMPLE..SAMPLE + rows;

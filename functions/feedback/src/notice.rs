@@ -226,44 +226,26 @@ mod tests {
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
     #[test]
     fn each_sample_tells_what_became_of_a_mail() {
-        let sent_at = at("2026-03-02T15:04:05.012Z");
+        let at = |time: &str| -> Timestamp { format!("2026-03-02T{time}Z").parse().unwrap() };
+        let bounced = |permanent| ReportKind::Bounced { permanent };
+        let sent_at = at("15:04:05.012");
         for (name, kind, when) in [
             ("send", ReportKind::Sent, sent_at),
-            (
-                "delivery",
-                ReportKind::Delivered,
-                at("2026-03-02T15:04:07.733Z"),
-            ),
-            (
-                "bounce",
-                ReportKind::Bounced { permanent: true },
-                at("2026-03-02T15:04:09.669Z"),
-            ),
-            (
-                "bounce.transient",
-                ReportKind::Bounced { permanent: false },
-                at("2026-03-02T15:04:09.669Z"),
-            ),
+            ("delivery", ReportKind::Delivered, at("15:04:07.733")),
+            ("bounce", bounced(true), at("15:04:09.669")),
+            ("bounce.transient", bounced(false), at("15:04:09.669")),
             (
                 "bounce.out-of-office",
                 ReportKind::MaybeBounced,
-                at("2026-03-02T15:04:09.669Z"),
+                at("15:04:09.669"),
             ),
-            (
-                "complaint",
-                ReportKind::Complained,
-                at("2026-03-02T17:41:02.669Z"),
-            ),
+            ("complaint", ReportKind::Complained, at("17:41:02.669")),
             (
                 "complaint.suppressed",
                 ReportKind::Suppressed,
-                at("2026-03-02T15:04:05.669Z"),
+                at("15:04:05.669"),
             ),
             ("reject", ReportKind::Rejected, sent_at),
             ("rendering-failure", ReportKind::Rejected, sent_at),

@@ -7,7 +7,7 @@ use crate::{
     failure::{classified, unbuildable},
     guard::{guarded, update_of},
     row::{self, Attributes, Key, attributes, number, text},
-    store::{DYNAMODB, Store},
+    store::{DYNAMODB, Store, page},
 };
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
@@ -101,11 +101,8 @@ impl ports::Announcements for Store {
             .expression_attribute_values(":until", number(until.as_microsecond()))
             .limit(i32::try_from(most).unwrap_or(i32::MAX))
             .set_exclusive_start_key(start);
-        let found = query.send().await;
-        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
-        let items = found.items.unwrap_or_default().into_iter();
-        let place = |item| row::from_item::<Place>(TABLE, item).map(BatchPlace::from);
-        items.map(place).collect()
+        let (places, _) = page::<Place>(TABLE, query).await?;
+        Ok(places.into_iter().map(BatchPlace::from).collect())
     }
 
     async fn unpublished_batch(&self, id: &str) -> Result<Option<Batch>, RetryableError> {

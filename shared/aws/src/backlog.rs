@@ -5,24 +5,21 @@
 
 use crate::{
     failure::{classified, past_conflicts},
-    guard::guarded,
+    guard::{guarded, is_refused},
     index::{Index, IndexedEvent, IndexedReceipt},
     receipts::due,
     row::{self, number, text},
     store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::{error::SdkError, types::ReturnValue};
+use aws_sdk_dynamodb::types::ReturnValue;
 use domain::{
     delivery::stored_event::EventState,
     ports::{Backlogs, Reserved},
-    upkeep::sweep::{BacklogItem, Due, EventBacklog, ReceiptBacklog},
-    values::{
-        ids::{EventId, ReceiptId},
-        outcome::RetryableError,
-    },
+    upkeep::sweep::{Backlog, BacklogItem, Due, EventBacklog, ReceiptBacklog},
+    values::outcome::RetryableError,
 };
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// The time at which a row was last queued again.
 #[derive(Deserialize)]
@@ -65,11 +62,7 @@ impl Index<'_> {
                     row::from_item(self.name, updated.attributes.unwrap_or_default())?;
                 Ok(Reserved::Now { before: swept_at })
             }
-            Err(SdkError::ServiceError(refusal))
-                if refusal.err().is_conditional_check_failed_exception() =>
-            {
-                Ok(Reserved::NotNow)
-            }
+            Err(error) if is_refused(&error) => Ok(Reserved::NotNow),
             Err(error) => Err(classified(DYNAMODB, &error)),
         }
     }
@@ -94,90 +87,73 @@ impl Index<'_> {
     }
 }
 
-fn event_key(place: EventBacklog) -> String {
-    let state = match place {
-        EventBacklog::Stored => EventState::Stored,
-        EventBacklog::Committed => EventState::Committed,
-    };
-    state.to_string()
+/// A kind of backlog in an index.
+trait Indexed: Backlog {
+    /// A row's attributes in the index.
+    type Row: DeserializeOwned + Into<BacklogItem<Self::Id>> + Send;
+
+    fn index(store: &Store) -> Index<'_>;
+
+    /// The key of its rows in the index.
+    fn key(self) -> String;
 }
 
-fn receipt_key(place: ReceiptBacklog) -> String {
-    match place {
-        ReceiptBacklog::Unsent => "unsent".to_owned(),
-        ReceiptBacklog::Leased => "leased".to_owned(),
-        ReceiptBacklog::Due(day) => due(day),
+impl Indexed for EventBacklog {
+    type Row = IndexedEvent;
+
+    fn index(store: &Store) -> Index<'_> {
+        store.open_event_index()
+    }
+
+    fn key(self) -> String {
+        let state = match self {
+            Self::Stored => EventState::Stored,
+            Self::Committed => EventState::Committed,
+        };
+        state.to_string()
     }
 }
 
-impl Backlogs<EventBacklog> for Store {
+impl Indexed for ReceiptBacklog {
+    type Row = IndexedReceipt;
+
+    fn index(store: &Store) -> Index<'_> {
+        store.open_receipt_index()
+    }
+
+    fn key(self) -> String {
+        match self {
+            Self::Unsent => "unsent".to_owned(),
+            Self::Leased => "leased".to_owned(),
+            Self::Due(day) => due(day),
+        }
+    }
+}
+
+impl<B: Indexed> Backlogs<B> for Store {
     async fn overdue(
         &self,
-        place: EventBacklog,
+        place: B,
         until: Timestamp,
         most: usize,
-    ) -> Result<Vec<BacklogItem<EventId>>, RetryableError> {
-        self.open_event_index()
-            .overdue::<IndexedEvent, _>(event_key(place), until, most)
-            .await
+    ) -> Result<Vec<BacklogItem<B::Id>>, RetryableError> {
+        let index = B::index(self);
+        index.overdue::<B::Row, _>(place.key(), until, most).await
     }
 
-    async fn take(
-        &self,
-        place: EventBacklog,
-        id: &EventId,
-        turn: &Due,
-    ) -> Result<Reserved, RetryableError> {
-        self.open_event_index()
-            .take(event_key(place), id.as_str(), turn)
-            .await
+    async fn take(&self, place: B, id: &B::Id, turn: &Due) -> Result<Reserved, RetryableError> {
+        let index = B::index(self);
+        index.take(place.key(), &id.to_string(), turn).await
     }
 
     async fn give_back(
         &self,
-        _: EventBacklog,
-        id: &EventId,
+        _: B,
+        id: &B::Id,
         taken_at: Timestamp,
         before: Option<Timestamp>,
     ) -> Result<(), RetryableError> {
-        self.open_event_index()
-            .give_back(id.as_str(), taken_at, before)
-            .await
-    }
-}
-
-impl Backlogs<ReceiptBacklog> for Store {
-    async fn overdue(
-        &self,
-        place: ReceiptBacklog,
-        until: Timestamp,
-        most: usize,
-    ) -> Result<Vec<BacklogItem<ReceiptId>>, RetryableError> {
-        self.open_receipt_index()
-            .overdue::<IndexedReceipt, _>(receipt_key(place), until, most)
-            .await
-    }
-
-    async fn take(
-        &self,
-        place: ReceiptBacklog,
-        id: &ReceiptId,
-        turn: &Due,
-    ) -> Result<Reserved, RetryableError> {
-        self.open_receipt_index()
-            .take(receipt_key(place), id.as_str(), turn)
-            .await
-    }
-
-    async fn give_back(
-        &self,
-        _: ReceiptBacklog,
-        id: &ReceiptId,
-        taken_at: Timestamp,
-        before: Option<Timestamp>,
-    ) -> Result<(), RetryableError> {
-        self.open_receipt_index()
-            .give_back(id.as_str(), taken_at, before)
-            .await
+        let index = B::index(self);
+        index.give_back(&id.to_string(), taken_at, before).await
     }
 }

@@ -260,31 +260,31 @@ mod tests {
 
     #[test]
     fn a_cancelled_transaction_is_judged_reason_by_reason() {
-        let of = |reasons: &[&'static str]| verdict(reasons.iter().map(|reason| Some(*reason)));
-        assert_eq!(of(&["None", "ConditionalCheckFailed"]), Verdict::Raced);
-        assert_eq!(of(&["TransactionConflict", "None"]), Verdict::Again);
-        assert_eq!(
-            of(&["ThrottlingError", "TransactionConflict"]),
-            Verdict::Again
-        );
-        assert_eq!(of(&["ProvisionedThroughputExceeded"]), Verdict::Again);
-        assert_eq!(
-            of(&["TransactionConflict", "ConditionalCheckFailed"]),
-            Verdict::Raced
-        );
-        assert_eq!(
-            of(&["ConditionalCheckFailed", "ThrottlingError"]),
-            Verdict::Raced
-        );
-        assert_eq!(
-            of(&["None", "ValidationError"]),
-            Verdict::Broken("ValidationError".to_owned())
-        );
-        assert_eq!(
-            of(&["ItemCollectionSizeLimitExceeded", "TransactionConflict"]),
-            Verdict::Broken("ItemCollectionSizeLimitExceeded".to_owned())
-        );
-        assert_eq!(of(&[]), Verdict::Again);
+        let broken = |cause: &str| Verdict::Broken(cause.to_owned());
+        let cases: [(&[&str], _); 9] = [
+            (&["None", "ConditionalCheckFailed"], Verdict::Raced),
+            (&["TransactionConflict", "None"], Verdict::Again),
+            (&["ThrottlingError", "TransactionConflict"], Verdict::Again),
+            (&["ProvisionedThroughputExceeded"], Verdict::Again),
+            (
+                &["TransactionConflict", "ConditionalCheckFailed"],
+                Verdict::Raced,
+            ),
+            (
+                &["ConditionalCheckFailed", "ThrottlingError"],
+                Verdict::Raced,
+            ),
+            (&["None", "ValidationError"], broken("ValidationError")),
+            (
+                &["ItemCollectionSizeLimitExceeded", "TransactionConflict"],
+                broken("ItemCollectionSizeLimitExceeded"),
+            ),
+            (&[], Verdict::Again),
+        ];
+        for (reasons, expected) in cases {
+            let found = verdict(reasons.iter().copied().map(Some));
+            assert_eq!(found, expected, "{reasons:?}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     failure::{classified, unbuildable},
     guard::guarded,
     row::{self, Attributes, Key, attributes, number, text},
-    store::{DYNAMODB, Store},
+    store::{DYNAMODB, Store, page},
 };
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put};
 use domain::{
@@ -42,7 +42,7 @@ impl ports::Entitlements for Store {
     }
 
     async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, RetryableError> {
-        let found = self
+        let query = self
             .dynamodb
             .query()
             .table_name(&self.tables.entitlements)
@@ -50,15 +50,9 @@ impl ports::Entitlements for Store {
             .key_condition_expression("#subscription_id = :id")
             .expression_attribute_names("#subscription_id", INDEX)
             .expression_attribute_values(":id", text(id.as_str()))
-            .limit(1)
-            .send()
-            .await
-            .map_err(|error| classified(DYNAMODB, &error))?;
-        let first = found.items.and_then(|items| items.into_iter().next());
-        let owner = first
-            .map(|item| row::from_item::<Owner>(TABLE, item))
-            .transpose()?;
-        Ok(owner.map(|owner| owner.customer_id))
+            .limit(1);
+        let (mut owners, _) = page::<Owner>(TABLE, query).await?;
+        Ok(owners.pop().map(|owner| owner.customer_id))
     }
 
     async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, RetryableError> {

@@ -23,7 +23,6 @@ use domain::{
     ports::{self, Changed, Committed, Recorded, Settlement},
     values::{class::Class, ids::EventId, outcome::RetryableError},
 };
-use item::Item;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -40,7 +39,7 @@ fn key(id: &EventId) -> Key {
 
 /// The event of an item.
 fn read(item: Attributes) -> Result<StoredEvent, RetryableError> {
-    row::from_item(TABLE, item).map(Item::into_event)
+    row::from_item(TABLE, item).map(|item::Read(event)| event)
 }
 
 /// The action that makes a stored event `committed`, in the same transaction as the effects.
@@ -114,7 +113,7 @@ fn settled(
 }
 
 /// The result of recording an event whose id is stored.
-fn there_already(event: &StoredEvent, there: Item) -> Recorded {
+fn there_already(event: &StoredEvent, there: StoredEvent) -> Recorded {
     if there.fingerprint == event.fingerprint {
         return Recorded::Again(there.state);
     }
@@ -126,24 +125,20 @@ fn there_already(event: &StoredEvent, there: Item) -> Recorded {
 
 impl ports::Events for Store {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
-        let item = row::item(TABLE, &Item::of(event, self.retention))?;
+        let item = item::of(event, self.retention)?;
+        let put = row::first(&self.tables.events, key(&event.event_id), item)?;
         let announced = announcement::event::recorded(event);
         if let Some(announce) = self.announce(announced.as_ref())? {
-            let put = row::first(&self.tables.events, key(&event.event_id), item.clone())?;
-            let put = TransactWriteItem::builder().put(put).build();
+            let put = TransactWriteItem::builder().put(put.clone()).build();
             if self.transact(vec![put, announce]).await? == Committed::Now {
                 return Ok(Recorded::First);
             }
             // It is stored. The refusal of the put below has its row, which a role without reads can get in no other way.
         }
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.tables.events)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(event_id)");
-        let there: Option<Item> = put_first(TABLE, put).await?;
-        Ok(there.map_or(Recorded::First, |there| there_already(event, there)))
+        let there = put_first(&self.dynamodb, TABLE, put).await?;
+        Ok(there.map_or(Recorded::First, |item::Read(there)| {
+            there_already(event, there)
+        }))
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, RetryableError> {

@@ -76,20 +76,11 @@ where
 {
     for n in 1..MOST_TRIES {
         match send().await {
-            Err(error) if is_conflict(&error) => jitter(n).await,
+            Err(error) if error.code() == Some("TransactionConflictException") => jitter(n).await,
             answered => return answered,
         }
     }
     send().await
-}
-
-fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    match error {
-        SdkError::ServiceError(service_error) => {
-            service_error.err().code() == Some("TransactionConflictException")
-        }
-        _ => false,
-    }
 }
 
 /// The error for a request that lacks a required part: a bug.

@@ -3,10 +3,11 @@
 use crate::{
     failure::{classified, past_conflicts, unbuildable},
     row,
+    store::DYNAMODB,
 };
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::{
         put_item::{PutItemError, builders::PutItemFluentBuilder},
         update_item::builders::UpdateItemFluentBuilder,
@@ -33,59 +34,59 @@ pub(crate) fn update_of(
     Ok(TransactWriteItem::builder().update(action).build())
 }
 
-/// Sends an update. A failed condition is a result; a conflict with a transaction is retried.
-pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, RetryableError> {
-    match past_conflicts(|| update.clone().send()).await {
+/// True if the condition of a write failed.
+pub(crate) fn is_refused(error: &impl ProvideErrorMetadata) -> bool {
+    error.code() == Some("ConditionalCheckFailedException")
+}
+
+/// The result of a conditional write, of which a failed condition is one.
+fn changed<T, E: ProvideErrorMetadata>(
+    sent: Result<T, SdkError<E>>,
+) -> Result<Changed, RetryableError> {
+    match sent {
         Ok(_) => Ok(Changed::Now),
-        Err(SdkError::ServiceError(refusal))
-            if refusal.err().is_conditional_check_failed_exception() =>
-        {
-            Ok(Changed::Raced)
-        }
-        Err(error) => Err(classified("DynamoDB", &error)),
+        Err(error) if is_refused(&error) => Ok(Changed::Raced),
+        Err(error) => Err(classified(DYNAMODB, &error)),
     }
 }
 
-/// Sends a put with its condition. A failed condition is a result; a conflict with a transaction is retried.
-pub(crate) async fn put_if(client: &Client, put: Put) -> Result<Changed, RetryableError> {
-    let put = client
+/// Sends an update. A failed condition is a result; a conflict with a transaction is retried.
+pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, RetryableError> {
+    changed(past_conflicts(|| update.clone().send()).await)
+}
+
+fn request(client: &Client, put: Put) -> PutItemFluentBuilder {
+    client
         .put_item()
         .table_name(put.table_name)
         .set_item(Some(put.item))
         .set_condition_expression(put.condition_expression)
         .set_expression_attribute_names(put.expression_attribute_names)
-        .set_expression_attribute_values(put.expression_attribute_values);
-    match past_conflicts(|| put.clone().send()).await {
-        Ok(_) => Ok(Changed::Now),
-        Err(SdkError::ServiceError(refusal))
-            if refusal.err().is_conditional_check_failed_exception() =>
-        {
-            Ok(Changed::Raced)
-        }
-        Err(error) => Err(classified("DynamoDB", &error)),
-    }
+        .set_expression_attribute_values(put.expression_attribute_values)
+}
+
+/// Sends a put with its condition. A failed condition is a result; a conflict with a transaction is retried.
+pub(crate) async fn put_if(client: &Client, put: Put) -> Result<Changed, RetryableError> {
+    let put = request(client, put);
+    changed(past_conflicts(|| put.clone().send()).await)
 }
 
 /// Puts a row if there is none, and returns the existing row otherwise.
 pub(crate) async fn put_first<T: DeserializeOwned>(
+    client: &Client,
     table: &'static str,
-    put: PutItemFluentBuilder,
+    put: Put,
 ) -> Result<Option<T>, RetryableError> {
     // The refusal contains the existing item, which saves a read.
-    let put =
-        put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    match past_conflicts(|| put.clone().send()).await {
-        Ok(_) => Ok(None),
-        Err(SdkError::ServiceError(refusal))
-            if refusal.err().is_conditional_check_failed_exception() =>
-        {
-            let PutItemError::ConditionalCheckFailedException(refusal) = refusal.into_err() else {
-                return Err(RetryableError::Fault(
-                    "a refused condition without its type".to_owned(),
-                ));
-            };
-            row::from_item(table, refusal.item.unwrap_or_default()).map(Some)
+    let put = request(client, put)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let Err(error) = past_conflicts(|| put.clone().send()).await else {
+        return Ok(None);
+    };
+    match error.as_service_error() {
+        Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+            row::from_item(table, refusal.item.clone().unwrap_or_default()).map(Some)
         }
-        Err(error) => Err(classified("DynamoDB", &error)),
+        _ => Err(classified(DYNAMODB, &error)),
     }
 }

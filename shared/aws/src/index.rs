@@ -3,7 +3,7 @@
 use crate::{
     failure::classified,
     row::{self, Key, number, text},
-    store::{DYNAMODB, Store},
+    store::{DYNAMODB, Store, rows},
 };
 use aws_sdk_dynamodb::{
     operation::{
@@ -86,23 +86,6 @@ impl Index<'_> {
             .expression_attribute_values(":open", text(open))
     }
 
-    /// The rows of a query, `most` at most.
-    async fn rows<Row: DeserializeOwned>(
-        &self,
-        query: QueryFluentBuilder,
-        most: usize,
-    ) -> Result<Vec<Row>, RetryableError> {
-        let mut items = query.into_paginator().items().send();
-        let mut rows = Vec::new();
-        while rows.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
-            rows.push(row::from_item(self.name, item)?);
-        }
-        Ok(rows)
-    }
-
     pub(crate) async fn overdue<Row: DeserializeOwned + Into<sweep::BacklogItem<Id>>, Id>(
         &self,
         open: String,
@@ -114,7 +97,7 @@ impl Index<'_> {
             .key_condition_expression("#open = :open AND #since <= :until")
             .expression_attribute_names("#since", self.since)
             .expression_attribute_values(":until", number(until.as_second()));
-        let rows: Vec<Row> = self.rows(query, most).await?;
+        let rows: Vec<Row> = rows(self.name, query, most).await?;
         Ok(rows.into_iter().map(Row::into).collect())
     }
 
@@ -178,7 +161,7 @@ impl OpenRows for Store {
     ) -> Result<Vec<ReceiptId>, RetryableError> {
         let index = self.open_receipt_index();
         let query = index.query(status.to_string());
-        let rows: Vec<IndexedReceipt> = index.rows(query, most).await?;
+        let rows: Vec<IndexedReceipt> = rows(index.name, query, most).await?;
         Ok(rows.into_iter().map(|row| row.receipt_id).collect())
     }
 
@@ -238,6 +221,6 @@ impl Store {
     ) -> Result<Vec<IndexedEvent>, RetryableError> {
         let index = self.open_event_index();
         let query = index.query(state.to_string());
-        index.rows(query, most).await
+        rows(index.name, query, most).await
     }
 }

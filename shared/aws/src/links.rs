@@ -6,7 +6,7 @@
 
 use crate::{
     guard::{guarded, put_first},
-    row::{self, Attributes, Key, attributes, number, text},
+    row::{self, Attributes, Key, number, text},
     settings::Settings,
     store::Store,
 };
@@ -119,25 +119,17 @@ impl Store {
     ///
     /// Reads a batch of one, because the functions' roles may read this table only so.
     pub async fn first_mode(&self) -> Result<Option<Mode>, RetryableError> {
-        let mut found = self
-            .batch_get(vec![(&self.tables.links, mode_key())])
-            .await?;
-        let item = found.remove(&self.tables.links).unwrap_or_default().pop();
+        let key = [mode_key()].into_iter();
+        let item = self.items(&self.tables.links, key).await?.pop();
         let row = item.map(|item| row::from_item::<ModeRow>(TABLE, item));
         Ok(row.transpose()?.map(|row| row.mode))
     }
 
     /// Keeps `mode` as the first mode unless there is one, and returns the first mode.
     pub async fn keep_first_mode(&self, mode: Mode) -> Result<Mode, RetryableError> {
-        let mut item = row::item(TABLE, &ModeRow { mode })?;
-        item.extend(attributes(mode_key()));
-        let put = self
-            .dynamodb
-            .put_item()
-            .table_name(&self.tables.links)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(link)");
-        let there: Option<ModeRow> = put_first(TABLE, put).await?;
+        let item = row::item(TABLE, &ModeRow { mode })?;
+        let put = row::first(&self.tables.links, mode_key(), item)?;
+        let there: Option<ModeRow> = put_first(&self.dynamodb, TABLE, put).await?;
         Ok(there.map_or(mode, |row| row.mode))
     }
 }

@@ -5,10 +5,9 @@
 //! keys of the last two indexes. This code does not read them in items of the table.
 
 use crate::{
-    failure::classified,
     guard::{guarded, put_if},
     row::{self, Attributes, Key, number, text},
-    store::{DYNAMODB, Store},
+    store::{Store, page, rows},
 };
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put};
 use domain::{
@@ -78,9 +77,7 @@ impl Store {
         &self,
         ids: impl Iterator<Item = &OrderId>,
     ) -> Result<Vec<Order>, RetryableError> {
-        let keys = ids.map(|id| (self.tables.orders.as_str(), key(id)));
-        let mut orders = self.batch_get(keys.collect()).await?;
-        let orders = orders.remove(&self.tables.orders).unwrap_or_default();
+        let orders = self.items(&self.tables.orders, ids.map(key)).await?;
         let orders = orders.into_iter().map(|item| row::from_item(TABLE, item));
         orders.collect()
     }
@@ -107,14 +104,13 @@ impl ports::OrderAdmin for Store {
             .expression_attribute_values(":id", text(id.as_str()))
             .limit(ROWS_A_PAGE)
             .set_exclusive_start_key(start);
-        let found = query.send().await;
-        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
-        let listed = |item| row::from_item::<ItemKey>(TABLE, item).map(|listed| listed.order_id);
-        let items = found.items.unwrap_or_default().into_iter();
-        let ids: Vec<OrderId> = items.map(listed).collect::<Result<_, _>>()?;
+        let (keys, next) = page::<ItemKey>(TABLE, query).await?;
+        let next = next.map(|key| row::from_item::<ItemKey>(TABLE, key));
         Ok(OrderPage {
-            orders: self.orders_by_id(ids.iter()).await?,
-            next: found.last_evaluated_key.map(listed).transpose()?,
+            orders: self
+                .orders_by_id(keys.iter().map(|key| &key.order_id))
+                .await?,
+            next: next.transpose()?.map(|key| key.order_id),
         })
     }
 
@@ -162,15 +158,8 @@ impl ports::admin::OrderSearch for Store {
             .index_name("client_reference_id")
             .key_condition_expression("client_reference_id = :reference")
             .expression_attribute_values(":reference", text(reference));
-        let mut items = query.into_paginator().items().send();
-        let mut ids = Vec::new();
-        while ids.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
-            ids.push(row::from_item::<ItemKey>(TABLE, item)?.order_id);
-        }
-        Ok(ids)
+        let found: Vec<ItemKey> = rows(TABLE, query, most).await?;
+        Ok(found.into_iter().map(|key| key.order_id).collect())
     }
 
     async fn placed_orders(&self, of: &PlacedOn) -> Result<PlacedPage, RetryableError> {
@@ -193,19 +182,15 @@ impl ports::admin::OrderSearch for Store {
             .scan_index_forward(false)
             .limit(ROWS_A_PAGE)
             .set_exclusive_start_key(of.after.as_ref().map(|place| placed_key(of, place)));
-        let found = query.send().await;
-        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
-        let entry = |item| row::from_item::<PlacedEntry>(TABLE, item);
-        let items = found.items.unwrap_or_default().into_iter();
-        let entries: Vec<PlacedEntry> = items.map(entry).collect::<Result<_, _>>()?;
+        let (entries, next) = page::<PlacedEntry>(TABLE, query).await?;
         let mut orders = self
             .orders_by_id(entries.iter().map(|entry| &entry.order_id))
             .await?;
         orders.sort_by_key(|order| Reverse((order.placed_at, order.order_id.clone())));
-        let next = found.last_evaluated_key.map(entry).transpose()?;
+        let next = next.map(|key| row::from_item::<PlacedEntry>(TABLE, key));
         Ok(PlacedPage {
             orders,
-            next: next.map(|entry| OrderPlace {
+            next: next.transpose()?.map(|entry| OrderPlace {
                 order_id: entry.order_id,
                 placed_at: entry.placed_at,
             }),

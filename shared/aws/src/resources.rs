@@ -5,10 +5,9 @@
 //! `can_take_payments` and `missing`, for the shop's own application. This code does not read them from an item.
 
 use crate::{
-    failure::classified,
     guard::put_if,
     row::{self, Attributes, Key, attributes, text},
-    store::{DYNAMODB, Store},
+    store::{Store, page},
 };
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use domain::{
@@ -64,13 +63,8 @@ impl ports::ResourceLists for Store {
             .expression_attribute_values(":before", text(before))
             .limit(ROWS_A_PAGE)
             .set_exclusive_start_key(start);
-        let found = query.send().await;
-        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
-        let has_more = found.last_evaluated_key.is_some();
-        let items = found.items.unwrap_or_default().into_iter();
-        let rows = items.map(|item| row::from_item::<Resource>(TABLE, item));
-        let resources: Vec<Resource> = rows.collect::<Result<_, _>>()?;
-        let end = resources.last().filter(|_| has_more);
+        let (resources, more) = page::<Resource>(TABLE, query).await?;
+        let end = resources.last().filter(|_| more.is_some());
         let next = end.and_then(|row| Some((row.id(), row.list()?.1)));
         let next = next.map(|(id, listed_at)| ResourcePlace { id, listed_at });
         Ok(ResourcePage { resources, next })
@@ -111,13 +105,11 @@ impl ports::ResourceAdmin for Store {
             .expression_attribute_values(":sale", text(sale.to_string()))
             .limit(ROWS_A_PAGE)
             .set_exclusive_start_key(start);
-        let found = query.send().await;
-        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
-        let listed = |item| row::from_item::<ItemKey>(TABLE, item)?.id();
-        let items = found.items.unwrap_or_default().into_iter();
-        let ids: Vec<ResourceId> = items.map(listed).collect::<Result<_, _>>()?;
-        let sessions = self.sessions(&ids).await?;
-        let next = match found.last_evaluated_key.map(listed).transpose()? {
+        let (keys, next) = page::<ItemKey>(TABLE, query).await?;
+        let ids = keys.iter().map(ItemKey::id);
+        let sessions = self.sessions(&ids.collect::<Result<Vec<_>, _>>()?).await?;
+        let next = next.map(|key| row::from_item::<ItemKey>(TABLE, key)?.id());
+        let next = match next.transpose()? {
             Some(ResourceId::CheckoutSession(id)) => Some(id),
             _ => None,
         };
@@ -133,11 +125,9 @@ impl ports::ResourceAdmin for Store {
 impl Store {
     /// The sessions among these things.
     async fn sessions(&self, ids: &[ResourceId]) -> Result<Vec<CheckoutSession>, RetryableError> {
-        let table = &self.tables.resources;
-        let keys = ids.iter().map(|id| (table.as_str(), key(id)));
-        let mut rows = self.batch_get(keys.collect()).await?;
+        let keys = ids.iter().map(key);
         let mut sessions = Vec::new();
-        for item in rows.remove(table).unwrap_or_default() {
+        for item in self.items(&self.tables.resources, keys).await? {
             if let Resource::CheckoutSession(row) = row::from_item(TABLE, item)? {
                 sessions.push(*row);
             }

@@ -29,7 +29,7 @@ pub trait Document: DeserializeOwned {
     const SHAPE: &'static str;
 }
 
-/// A provider's webhook secrets. Prints nothing.
+/// A provider's webhook secrets. It cannot be printed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSecrets {
@@ -41,7 +41,7 @@ impl Document for WebhookSecrets {
     const SHAPE: &'static str = r#"{"webhook_secrets":["…"]}"#;
 }
 
-/// The key for a provider's API. Prints nothing.
+/// The key for a provider's API. It cannot be printed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeySecret {
@@ -51,18 +51,6 @@ pub struct ApiKeySecret {
 
 impl Document for ApiKeySecret {
     const SHAPE: &'static str = r#"{"api_key":"…"}"#;
-}
-
-impl fmt::Debug for WebhookSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WebhookSecrets(…)")
-    }
-}
-
-impl fmt::Debug for ApiKeySecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKeySecret(…)")
-    }
 }
 
 /// Parses a secret's text. The problems never quote it.

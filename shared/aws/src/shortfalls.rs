@@ -1,11 +1,11 @@
 //! Open shortfalls: the movements in the sparse index `open` of the Stock table.
 
 use crate::{
-    failure::{classified, unbuildable},
+    failure::unbuildable,
     orders,
     row::{self, number, text},
     stock::{self, TABLE},
-    store::{DYNAMODB, Store},
+    store::{Store, rows},
 };
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use domain::{
@@ -26,25 +26,13 @@ impl ports::Shortfalls for Store {
             .key_condition_expression("#open = :open")
             .expression_attribute_names("#open", "open")
             .expression_attribute_values(":open", text(OPEN_SHORTFALL));
-        let mut items = query.into_paginator().items().send();
-        let mut open = Vec::new();
-        while open.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
-            open.push(row::from_item(TABLE, item)?);
-        }
-        Ok(open)
+        rows(TABLE, query, most).await
     }
 
     async fn counters(&self, skus: &[Sku]) -> Result<BTreeMap<Sku, i64>, RetryableError> {
-        let keys = skus
-            .iter()
-            .map(|sku| (self.tables.stock.as_str(), stock::counter_key(sku)));
-        let mut found = self.batch_get(keys.collect()).await?;
-        let items = found.remove(&self.tables.stock).unwrap_or_default();
+        let keys = skus.iter().map(stock::counter_key);
         let mut counters = BTreeMap::new();
-        for item in items {
+        for item in self.items(&self.tables.stock, keys).await? {
             let stock::Counter { sku, on_hand } = row::from_item(TABLE, item)?;
             counters.extend(on_hand.map(|on_hand| (sku, on_hand)));
         }

@@ -62,10 +62,7 @@ fn mapping_key(of: &MappingKey) -> Key {
 
 /// The keys to read.
 pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
-    let mapping = read_set
-        .mapping
-        .iter()
-        .map(|of| key(mapping_text(of), MAPPING));
+    let mapping = read_set.mapping.iter().map(mapping_key);
     let stock_levels = read_set.stock_levels.iter().flat_map(|(order_id, skus)| {
         skus.iter()
             .flat_map(move |sku| [counter_key(sku), movement_key(sku, order_id)])

@@ -7,7 +7,9 @@ use crate::{
     row::{self, Attributes, Key, attributes},
 };
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::{
+    query::builders::QueryFluentBuilder, update_item::builders::UpdateItemFluentBuilder,
+};
 use domain::values::outcome::RetryableError;
 use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
@@ -119,4 +121,33 @@ impl Store {
             .table_name(table)
             .set_key(Some(attributes(key)))
     }
+}
+
+/// The rows of a query, `most` at most. `name` is for errors.
+pub(crate) async fn rows<T: DeserializeOwned>(
+    name: &'static str,
+    query: QueryFluentBuilder,
+    most: usize,
+) -> Result<Vec<T>, RetryableError> {
+    let mut items = query.into_paginator().items().send();
+    let mut rows = Vec::new();
+    while rows.len() < most
+        && let Some(item) = items.next().await
+    {
+        let item = item.map_err(|error| classified(DYNAMODB, &error))?;
+        rows.push(row::from_item(name, item)?);
+    }
+    Ok(rows)
+}
+
+/// One page of a query: its rows, and the key after which the next page begins. `name` is for errors.
+pub(crate) async fn page<T: DeserializeOwned>(
+    name: &'static str,
+    query: QueryFluentBuilder,
+) -> Result<(Vec<T>, Option<Attributes>), RetryableError> {
+    let found = query.send().await;
+    let found = found.map_err(|error| classified(DYNAMODB, &error))?;
+    let items = found.items.unwrap_or_default().into_iter();
+    let rows = items.map(|item| row::from_item(name, item));
+    Ok((rows.collect::<Result<_, _>>()?, found.last_evaluated_key))
 }

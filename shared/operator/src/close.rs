@@ -1,6 +1,6 @@
 //! Closes a receipt that waits for an operator, because the customer has it or gets it another way.
 
-use crate::{TRIES, note::Note};
+use crate::{TRIES, contended, note::Note};
 use domain::{
     announcement,
     ports::{Changed, ReceiptAdmin, Receipts},
@@ -62,10 +62,7 @@ pub async fn close(
             return Ok(Closed::Now { from });
         }
     }
-    Err(RetryableError::Raced {
-        what: "the receipt",
-        tries: TRIES,
-    })
+    Err(contended("the receipt"))
 }
 
 impl fmt::Display for Closed {

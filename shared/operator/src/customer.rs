@@ -5,7 +5,7 @@
 //! order or the order's invoice. Both are safe to repeat, and a repeated run goes on with what is left. The contact is
 //! erased first, and stays so: facts that come later bring nothing back.
 
-use crate::{MOST_PAGES, NAMED, TRIES, endless, names, note::Note, report};
+use crate::{MOST_PAGES, TRIES, contended, endless, names, note::Note, report};
 use domain::{
     access::contact::Contact,
     delivery::stored_event::{EventState, StoredEvent},
@@ -255,15 +255,10 @@ async fn sessions(
 ) -> Result<Vec<CheckoutSession>, RetryableError> {
     let mut sessions = Vec::new();
     for order in &rows.orders {
-        sessions_of(
-            tables,
-            &SessionSale::Order(order.order_id.clone()),
-            &mut sessions,
-        )
-        .await?;
-        if let Some(invoice_id) = &order.invoice_id {
-            let sale = SessionSale::Invoice(invoice_id.clone());
-            sessions_of(tables, &sale, &mut sessions).await?;
+        let sale = SessionSale::Order(order.order_id.clone());
+        let invoice = order.invoice_id.clone().map(SessionSale::Invoice);
+        for sale in [Some(sale), invoice].iter().flatten() {
+            sessions_of(tables, sale, &mut sessions).await?;
         }
     }
     Ok(sessions)
@@ -318,10 +313,7 @@ async fn erase_contact(tables: &impl Tables, id: &CustomerId) -> Result<(), Retr
             return Ok(());
         }
     }
-    Err(RetryableError::Raced {
-        what: "the contact",
-        tries: TRIES,
-    })
+    Err(contended("the contact"))
 }
 
 /// Erases the sessions among the rows. After a lost race, all are read once more.
@@ -337,10 +329,7 @@ async fn erase_sessions(tables: &impl Tables, rows: &CustomerRows) -> Result<(),
         }
         known = sessions(tables, rows).await?;
     }
-    Err(RetryableError::Raced {
-        what: "a checkout session",
-        tries: TRIES,
-    })
+    Err(contended("a checkout session"))
 }
 
 async fn erase_order(tables: &impl Tables, id: &OrderId) -> Result<(), RetryableError> {
@@ -354,10 +343,7 @@ async fn erase_order(tables: &impl Tables, id: &OrderId) -> Result<(), Retryable
             _ => return Ok(()),
         }
     }
-    Err(RetryableError::Raced {
-        what: "the order",
-        tries: TRIES,
-    })
+    Err(contended("the order"))
 }
 
 impl fmt::Display for Erased {
@@ -378,7 +364,7 @@ impl fmt::Display for Erased {
             "erased"
         };
         write!(f, "{} orders {done}", orders.len())?;
-        names(f, orders.get(..NAMED).unwrap_or(orders), orders.len())?;
+        names(f, orders, orders.len())?;
         write!(f, "\n{} bodies of events {done}", events.len())?;
         if *contact {
             write!(f, "\nname and address {done}")?;
@@ -392,7 +378,7 @@ impl fmt::Display for Erased {
                 "\n{} events are open: finish them, then erase again",
                 open.len()
             )?;
-            names(f, open.get(..NAMED).unwrap_or(open), open.len())?;
+            names(f, open, open.len())?;
         }
         if let Some(next) = next {
             write!(f, "\nstopped after event {next}: erase again")?;

@@ -10,7 +10,7 @@
 //! because a time range does not prove that an operator has looked at the event. A range skips
 //! parked events for the same reason: an operator may have handled them by hand.
 
-use crate::{NAMED, TRIES, names, note::Note, pace::Pace};
+use crate::{NAMED, TRIES, contended, names, note::Note, pace::Pace};
 use domain::{
     announcement::event,
     delivery::{
@@ -263,10 +263,7 @@ pub async fn read_body(
             return Ok(Some(event));
         }
     }
-    Err(RetryableError::Raced {
-        what: "the event",
-        tries: TRIES,
-    })
+    Err(contended("the event"))
 }
 
 /// The limits of one replay run.
@@ -286,7 +283,7 @@ pub struct Bounds {
 }
 
 /// The result of a replay run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// True if nothing was changed and the numbers show the plan.
     pub dry_run: bool,
@@ -353,25 +350,12 @@ pub async fn replay_until(
 ) -> Replayed {
     let mut replayed = Replayed {
         dry_run: bounds.dry_run,
-        counts: BTreeMap::new(),
-        first: Vec::new(),
-        unreadable: Vec::new(),
-        complete: false,
         cursor: bounds.after.clone(),
-        stopped: None,
+        ..Replayed::default()
     };
-    let run = run(
-        events,
-        queue,
-        search,
-        bounds,
-        pace,
-        note,
-        is_over,
-        &mut replayed,
-    )
-    .await;
-    replayed.stopped = run.err();
+    let ports = (events, queue);
+    let run = run(ports, search, bounds, pace, note, is_over, &mut replayed);
+    replayed.stopped = run.await.err();
     replayed
 }
 
@@ -385,13 +369,8 @@ fn would(event: &StoredEvent, ask: Ask) -> Again {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the arguments of `replay_until`, and the result so far"
-)]
 async fn run(
-    events: &(impl Events + EventAdmin),
-    queue: &impl Queue<FulfillmentJob>,
+    (events, queue): (&(impl Events + EventAdmin), &impl Queue<FulfillmentJob>),
     search: &Search,
     bounds: &Bounds,
     pace: &mut Pace,
@@ -494,11 +473,7 @@ impl fmt::Display for Replayed {
                 "\n  {} left: written by a newer version",
                 self.unreadable.len()
             )?;
-            names(
-                f,
-                self.unreadable.get(..NAMED).unwrap_or(&self.unreadable),
-                self.unreadable.len(),
-            )?;
+            names(f, &self.unreadable, self.unreadable.len())?;
         }
         if let Some(error) = &self.stopped {
             write!(f, "\nstopped: {error}")?;

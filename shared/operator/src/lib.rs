@@ -38,12 +38,17 @@ fn endless(table: &str) -> RetryableError {
     RetryableError::Fault(format!("{table} has more pages than a run reads"))
 }
 
-/// Writes `: a, b, c`, and `, …` if there are more.
+fn contended(what: &'static str) -> RetryableError {
+    RetryableError::Raced { what, tries: TRIES }
+}
+
+/// Writes `: a, b, c` of the first [`NAMED`], and `, …` if there are more.
 fn names<T: fmt::Display>(f: &mut fmt::Formatter<'_>, names: &[T], of: usize) -> fmt::Result {
-    for (n, name) in names.iter().enumerate() {
+    let shown = names.iter().take(NAMED);
+    for (n, name) in shown.clone().enumerate() {
         write!(f, "{}{name}", if n == 0 { ": " } else { ", " })?;
     }
-    if names.len() < of && !names.is_empty() {
+    if (1..of).contains(&shown.len()) {
         f.write_str(", …")
     } else {
         Ok(())

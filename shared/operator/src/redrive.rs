@@ -34,7 +34,7 @@ pub struct Bounds {
 pub type IsOver<'a> = dyn FnMut(&Redriven) -> bool + Send + 'a;
 
 /// The result of a redrive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Redriven {
     /// True if nothing was moved and the numbers show a preview.
     pub dry_run: bool,
@@ -94,12 +94,7 @@ pub async fn redrive_until<J: Job>(
 ) -> Redriven {
     let mut redriven = Redriven {
         dry_run: bounds.dry_run,
-        moved: 0,
-        first: Vec::new(),
-        not_ours: 0,
-        others: 0,
-        depth: None,
-        stopped: None,
+        ..Redriven::default()
     };
     let moved = if bounds.dry_run {
         look::<J>(letters, bounds, &mut redriven).await

@@ -1,6 +1,6 @@
 //! Sends a mail once more, at an operator's request.
 
-use crate::{TRIES, note::Note};
+use crate::{TRIES, contended, note::Note};
 use domain::{
     delivery::job::ReceiptJob,
     ports::{Changed, Queue, ReceiptAdmin, Receipts},
@@ -130,10 +130,7 @@ pub async fn resend(
             return Ok(done);
         }
     }
-    Err(RetryableError::Raced {
-        what: "the receipt",
-        tries: TRIES,
-    })
+    Err(contended("the receipt"))
 }
 
 impl fmt::Display for Resent {

@@ -225,14 +225,12 @@ fn of_things(kept: &Kept, flint: &FlintPlan) -> Result<(), String> {
             Some((format!("{kind}/{}", id.parts().1), status))
         })
         .collect();
-    for facts in flint.things.values() {
-        let status = known.get(&facts.path).map(String::as_str);
-        let is_untold = facts.status == "open" && facts.path.starts_with("checkout-sessions/");
+    for (path, expected) in &flint.things {
+        let status = known.get(path).map(String::as_str);
+        let is_untold = *expected == "open" && path.starts_with("checkout-sessions/");
         hold!(
-            status == Some(facts.status) || is_untold && status.is_none(),
-            "I1: {} is {status:?}, not {}",
-            facts.path,
-            facts.status
+            status == Some(*expected) || is_untold && status.is_none(),
+            "I1: {path} is {status:?}, not {expected}"
         );
     }
     Ok(())

@@ -55,7 +55,6 @@ pub struct FlintRefund {
 #[derive(Debug, Clone)]
 pub struct FlintOrder {
     pub id: String,
-    pub number: u64,
     pub fate: Fate,
     pub renews: bool,
     pub total: i64,
@@ -99,14 +98,6 @@ pub struct FlintTransaction {
     pub fee: i64,
 }
 
-/// A session, an invoice or a payment method: the words of its last state.
-#[derive(Debug, Clone)]
-pub struct FlintThing {
-    pub path: String,
-    pub status: &'static str,
-    pub version: u64,
-}
-
 /// The shop's months at Flint.
 #[derive(Debug)]
 pub struct FlintPlan {
@@ -118,7 +109,8 @@ pub struct FlintPlan {
     pub orders: Vec<FlintOrder>,
     pub lives: Vec<FlintLife>,
     pub transactions: Vec<FlintTransaction>,
-    pub things: BTreeMap<String, FlintThing>,
+    /// The last status of each session, invoice and payment method, by its path.
+    pub things: BTreeMap<String, &'static str>,
     dice: Dice,
     next: u64,
 }
@@ -194,13 +186,10 @@ impl FlintPlan {
         least + i64::try_from(self.dice.below(span)).unwrap_or_default()
     }
 
-    /// From then on Flint's API has these things.
-    fn put(&mut self, at: i64, things: Vec<(String, Value)>) {
-        self.moments.push(Moment {
-            at,
-            truth: Some(Truth::Flint(things)),
-            webhook: None,
-        });
+    /// From then on Flint's API has this thing.
+    fn put(&mut self, at: i64, path: String, thing: Value) {
+        let truth = Truth::Flint(path, thing);
+        self.moments.push(Moment::of_truth(at, truth));
     }
 
     fn tell(&mut self, at: i64, kind: &str, data: &Value) {
@@ -210,27 +199,21 @@ impl FlintPlan {
             "api_version": "2026-09-07", "mode": "live", "merchant_id": "mer_1",
             "created_at": text(at), "request": null, "data": data,
         });
-        self.moments.push(Moment {
-            at,
-            truth: None,
-            webhook: Some(Webhook {
-                provider: "flint",
-                event_id,
-                body: body.to_string(),
-                // Reconcile reads the list of failed deliveries.
-                listed: true,
-            }),
-        });
+        let webhook = Webhook {
+            provider: "flint",
+            event_id,
+            body: body.to_string(),
+            // Reconcile reads the list of failed deliveries.
+            listed: true,
+        };
+        self.moments.push(Moment::of_webhook(at, webhook));
     }
 
     /// The order is like this from now on.
     fn order(&mut self, order: &mut FlintOrder, at: i64, members: &[(&str, Value)]) {
         order.thing = with(&order.thing, members);
         order.thing = with(&order.thing, &[("updated_at", text(at))]);
-        self.put(
-            at,
-            vec![(format!("orders/{}", order.id), order.thing.clone())],
-        );
+        self.put(at, format!("orders/{}", order.id), order.thing.clone());
     }
 
     /// An event of the order with the stamp of its present state.
@@ -269,7 +252,6 @@ impl FlintPlan {
         });
         FlintOrder {
             id,
-            number,
             fate,
             renews: false,
             total,
@@ -362,15 +344,8 @@ impl FlintPlan {
         let thing = json!({
             "checkout_session_id": id, "order_id": order.id, "status": status, "updated_at": text(at),
         });
-        self.put(at, vec![(path.clone(), with(&thing, more))]);
-        self.things.insert(
-            path.clone(),
-            FlintThing {
-                path,
-                status,
-                version: 0,
-            },
-        );
+        self.put(at, path.clone(), with(&thing, more));
+        self.things.insert(path, status);
     }
 
     fn session_id(&mut self) -> String {
@@ -429,10 +404,7 @@ impl FlintPlan {
             "amount_money": money(order.total), "captured_money": money(0), "created_at": text(at),
             "updated_at": text(at),
         });
-        self.put(
-            at,
-            vec![(format!("payment-intents/{id}"), with(&thing, members))],
-        );
+        self.put(at, format!("payment-intents/{id}"), with(&thing, members));
     }
 
     fn tell_payment(&mut self, id: &str, at: i64, verb: &str) {
@@ -533,12 +505,12 @@ impl FlintPlan {
             "occurred_at": text(at), "order_id": order.id,
             "related_resource": {"type": "order", "order_id": order.id},
         });
-        self.put(at, vec![(path.clone(), thing.clone())]);
+        self.put(at, path.clone(), thing.clone());
         let data = json!({"balance_transaction_id": id});
         self.tell(at, "balance_transaction.created", &data);
         if last != "pending" {
             let then = at + self.later(HOUR, 4 * DAY);
-            self.put(then, vec![(path, with(&thing, &[("status", json!(last))]))]);
+            self.put(then, path, with(&thing, &[("status", json!(last))]));
             self.tell(then, "balance_transaction.updated", &data);
         }
         self.transactions.push(FlintTransaction {
@@ -609,12 +581,12 @@ impl FlintPlan {
             "payment_intent_id": payment, "created_at": text(at), "updated_at": text(at),
         });
         let (path, data) = (format!("refunds/{id}"), json!({"refund_id": id}));
-        self.put(at, vec![(path.clone(), thing.clone())]);
+        self.put(at, path.clone(), thing.clone());
         self.order(order, at, &[("refund_ids", json!([id]))]);
         self.tell(at, "refund.created", &data);
         let then = at + self.later(HOUR, 4 * DAY);
         let ended = [("status", json!(status)), ("updated_at", text(then))];
-        self.put(then, vec![(path, with(&thing, &ended))]);
+        self.put(then, path, with(&thing, &ended));
         if status == "succeeded" {
             let word = if amount == order.total {
                 "refunded"
@@ -708,7 +680,7 @@ impl FlintPlan {
             "updated_at": text(at),
         });
         let path = format!("subscriptions/{}", life.id);
-        self.put(at, vec![(path, with(&thing, more))]);
+        self.put(at, path, with(&thing, more));
         let data = json!({"subscription_id": life.id, "resource_updated_at": text(at)});
         self.tell(at, &format!("subscription.{kind}"), &data);
     }
@@ -749,18 +721,11 @@ impl FlintPlan {
             "paid_money": money(order.total - outstanding), "updated_at": text(at),
         });
         let path = format!("invoices/{id}");
-        self.put(at, vec![(path.clone(), thing)]);
+        self.put(at, path.clone(), thing);
         let verb = if status == "open" { "issued" } else { status };
         let data = json!({"invoice_id": id, "version": version, "resource_updated_at": text(at)});
         self.tell(at, &format!("invoice.{verb}"), &data);
-        self.things.insert(
-            path.clone(),
-            FlintThing {
-                path,
-                status,
-                version,
-            },
-        );
+        self.things.insert(path, status);
     }
 
     /// A saved payment method, and its end.
@@ -771,7 +736,7 @@ impl FlintPlan {
             "payment_method_id": "pm_1", "customer_id": "cus_fl_1", "type": "card", "status": "active",
             "usage": "off_session", "updated_at": text(begin),
         });
-        self.put(begin, vec![(path.clone(), thing)]);
+        self.put(begin, path.clone(), thing);
         let data = json!({"payment_method_id": "pm_1", "resource_updated_at": text(begin)});
         self.tell(begin, "payment_method.saved", &data);
         let mut status = "active";
@@ -781,13 +746,6 @@ impl FlintPlan {
             let data = json!({"payment_method_id": "pm_1"});
             self.tell(end, "payment_method.removed", &data);
         }
-        self.things.insert(
-            path.clone(),
-            FlintThing {
-                path,
-                status,
-                version: 0,
-            },
-        );
+        self.things.insert(path, status);
     }
 }

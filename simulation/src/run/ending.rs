@@ -1,7 +1,7 @@
 //! How all comes to its end: the operator, and the schedules once it is calm.
 
 use super::{Act, Done, Errand, Lane, NOT_YOUNG, Run};
-use crate::check::hold;
+use crate::{check::hold, end::is_overdue};
 use domain::{announcement::Kind, ports::OpenRows};
 use kit::dice::Dice;
 use kit::prelude::*;
@@ -112,16 +112,8 @@ impl Run<'_> {
 
     fn overdue(&self) -> String {
         let kept = self.world.kept();
-        let events = kept
-            .events
-            .values()
-            .filter(|event| event.state.is_unfinished());
-        let parked = kept
-            .events
-            .values()
-            .filter(|event| event.state == EventState::Parked);
+        let events = kept.events.values().filter(|event| is_overdue(event));
         let events = events
-            .chain(parked)
             .map(|event| format!("\n  {} {} {:?}", event.event_id, event.state, event.reason));
         let receipts = kept.receipts.values().filter(|row| row.is_unfinished());
         let receipts = receipts.map(|row| format!("\n  {} {:?}", row.receipt_id, row.state));
@@ -201,11 +193,9 @@ impl Run<'_> {
         let now = self.world.now();
         let kept = self.world.kept();
         let is_due =
-            |row: &&Receipt| row.is_unfinished() && row.due_at.is_none_or(|due_at| due_at <= now);
-        let is_open =
-            |event: &&StoredEvent| event.state.is_unfinished() || event.state == EventState::Parked;
-        kept.receipts.values().any(|row| is_due(&row))
-            || kept.events.values().any(|event| is_open(&event))
+            |row: &Receipt| row.is_unfinished() && row.due_at.is_none_or(|due_at| due_at <= now);
+        kept.receipts.values().any(is_due)
+            || kept.events.values().any(is_overdue)
             || !(kept.dead_letters.is_empty() && self.dead_reports.is_empty())
     }
 }

@@ -5,7 +5,7 @@
 )]
 
 use super::{Act, Delivery, Done, Errand, Run};
-use crate::plan::Truth;
+use crate::{later, plan::Truth};
 use intake::request::Incoming;
 use kit::prelude::*;
 use kit::{
@@ -31,13 +31,8 @@ impl Run<'_> {
                 } else {
                     Duration::ZERO
                 };
-                let until = self
-                    .world
-                    .now()
-                    .saturating_add(self.dice.between(Duration::ZERO, most));
-                self.world
-                    .kept()
-                    .checkout_is(sale, until.unwrap_or(Timestamp::MIN));
+                let until = later(self.world.now(), self.dice.between(Duration::ZERO, most));
+                self.world.kept().checkout_is(sale, until);
             }
             Some(Truth::Refund(refund)) => {
                 self.stage
@@ -62,12 +57,7 @@ impl Run<'_> {
                     .invoices
                     .insert(change.invoice_id.clone(), listed);
             }
-            Some(Truth::Flint(things)) => {
-                let api = &self.stage.flint;
-                for (path, thing) in things {
-                    api.has(path, thing);
-                }
-            }
+            Some(Truth::Flint(path, thing)) => self.stage.flint.has(path, thing),
         }
         let Some(webhook) = &moment.webhook else {
             return;
@@ -95,7 +85,7 @@ impl Run<'_> {
             if webhook.provider == "flint" {
                 self.stage.flint.could_not_deliver(&webhook.body);
             }
-            self.faults.sky().count("webhooks that never came");
+            self.count("webhooks that never came");
             self.needs.reconcile = true;
             return;
         }
@@ -118,7 +108,7 @@ impl Run<'_> {
     pub(super) fn lateness(&mut self) -> Duration {
         if let Some(crowd) = NonZeroU64::new(self.weather.crowds * 24 * 3_600) {
             // All that has piled up comes at once, as after an outage.
-            self.faults.sky().count("deliveries in a crowd");
+            self.count("deliveries in a crowd");
             let now = u64::try_from(self.world.now().as_second()).unwrap_or_default();
             let wait = Duration::from_secs(crowd.get() - now % crowd);
             return wait
@@ -144,7 +134,7 @@ impl Run<'_> {
             ..
         } = self.deliveries[n].clone();
         if self.seen.forgotten.contains(&event_id) && !self.calm {
-            self.faults.sky().count("forgotten events that came again");
+            self.count("forgotten events that came again");
         }
         self.deliveries[n].tries += 1;
         let headers = self.signed(provider, &id, &body, secret_of(provider), 0);
@@ -168,7 +158,7 @@ impl Run<'_> {
         } else {
             "msg_forged"
         };
-        self.faults.sky().count("forgeries");
+        self.count("forgeries");
         let own = secret_of(provider);
         let headers = match self.dice.below(3) {
             0 => {

@@ -1,10 +1,9 @@
 //! The queues: the messages that they hand out, lose and give up on.
 
 use super::{Done, Errand, Lane, Run};
-use crate::check::hold;
+use crate::{check::hold, later};
 use aws::batch::{self, Invocation};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use feedback::notice::Notice;
 use kit::prelude::*;
 use kit::{
     drive::{FEEDBACK_RULES, RECEIPT_RULES, RULES, WORKER_LASTS},
@@ -30,48 +29,24 @@ impl Run<'_> {
             self.seen.hand(&records);
         }
         let future = Box::pin(async move {
-            let ends_at = now.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
-            let deadline_ms = u64::try_from(ends_at.as_millisecond()).unwrap_or_default();
-            let request_id = format!("r{request}");
+            let ends_at = later(now, WORKER_LASTS).as_millisecond();
             let invocation = Invocation {
-                request_id: &request_id,
-                deadline_ms,
+                request_id: &format!("r{request}"),
+                deadline_ms: u64::try_from(ends_at).unwrap_or_default(),
             };
-            let (event, bundle) = (event(records), &stage.bundle);
-            let (w, world) = (&world, &world);
+            let (event, bundle, w) = (event(records), &stage.bundle, &world);
             Done::Batched(match lane {
                 Lane::Jobs => {
-                    batch::run::<FulfillmentJob, _>(
-                        event,
-                        invocation,
-                        RULES,
-                        &bundle.fulfillment,
-                        w,
-                        world,
-                    )
-                    .await
+                    let worker = &bundle.fulfillment;
+                    batch::run(event, invocation, RULES, worker, w, w).await
                 }
                 Lane::Receipts => {
-                    batch::run::<ReceiptJob, _>(
-                        event,
-                        invocation,
-                        RECEIPT_RULES,
-                        &bundle.receipts,
-                        w,
-                        world,
-                    )
-                    .await
+                    let worker = &bundle.receipts;
+                    batch::run(event, invocation, RECEIPT_RULES, worker, w, w).await
                 }
                 Lane::Reports => {
-                    batch::run::<Notice, _>(
-                        event,
-                        invocation,
-                        FEEDBACK_RULES,
-                        &bundle.feedback,
-                        w,
-                        world,
-                    )
-                    .await
+                    let worker = &bundle.feedback;
+                    batch::run(event, invocation, FEEDBACK_RULES, worker, w, w).await
                 }
             })
         });
@@ -101,9 +76,7 @@ impl Run<'_> {
             .iter()
             .filter(|received| at_work.contains(&received.id))
         {
-            self.faults
-                .sky()
-                .count("messages delivered while worked on");
+            self.count("messages delivered while worked on");
             self.troubled.insert((lane as usize, received.id.clone()));
         }
     }
@@ -125,14 +98,12 @@ impl Run<'_> {
                     Lane::Jobs => Hop::Fulfillment,
                     Lane::Receipts => Hop::Receipts,
                     Lane::Reports => {
-                        self.faults.sky().count("reports given up on, and redriven");
+                        self.count("reports given up on, and redriven");
                         self.dead_reports.push(body);
                         continue;
                     }
                 };
-                self.faults
-                    .sky()
-                    .count("messages given up on, and redriven");
+                self.count("messages given up on, and redriven");
                 self.world.kept().give_up(hop, body, "simulated".to_owned());
             }
         }
@@ -156,7 +127,7 @@ impl Run<'_> {
         let lost = lane != Lane::Reports && self.dice.rarely(self.rate(self.weather.drops));
         for received in received.iter().filter(|_| lost) {
             self.queues[lane as usize].lose(received);
-            self.faults.sky().count("messages lost by a queue");
+            self.count("messages lost by a queue");
             self.needs.sweep = true;
         }
         lost

@@ -55,8 +55,19 @@ impl Store {
         keys.into_iter().collect()
     }
 
+    /// Reads items of one table, in as few calls as possible.
+    pub(crate) async fn items(
+        &self,
+        table: &str,
+        keys: impl Iterator<Item = Key>,
+    ) -> Result<Vec<Attributes>, RetryableError> {
+        let keys = keys.map(|key| (table, key)).collect();
+        let mut found = self.batch_get(keys).await?;
+        Ok(found.remove(table).unwrap_or_default())
+    }
+
     /// Reads items by table, in as few calls as possible.
-    pub(crate) async fn batch_get(
+    async fn batch_get(
         &self,
         keys: Vec<(&str, Key)>,
     ) -> Result<HashMap<String, Vec<Attributes>>, RetryableError> {

@@ -1,6 +1,7 @@
 //! An event as an item of the table.
 
-use super::expiry;
+use super::{TABLE, expiry};
+use crate::row::{self, Attributes, number, text};
 use domain::{
     delivery::{
         job::Handoff,
@@ -10,6 +11,7 @@ use domain::{
         class::Class,
         ids::{DeliveryId, EventId, ReferenceState},
         note::Notes,
+        outcome::RetryableError,
         provider::ProviderId,
     },
 };
@@ -17,9 +19,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// An item of the table.
+/// How serde writes and reads an event.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Item {
+#[serde(remote = "StoredEvent")]
+struct Item {
     event_id: EventId,
     provider: ProviderId,
     delivery_id: DeliveryId,
@@ -32,9 +35,9 @@ pub(super) struct Item {
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     received_at: Timestamp,
     #[serde(with = "serde_bytes")]
-    pub(super) body: Vec<u8>,
-    pub(super) fingerprint: String,
-    pub(super) state: EventState,
+    body: Vec<u8>,
+    fingerprint: String,
+    state: EventState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,57 +48,27 @@ pub(super) struct Item {
     notes: Notes,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     outbox: Vec<Handoff>,
-    /// The key of the sparse index, on open and dropped events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    open: Option<String>,
-    /// In Unix seconds, as TTL requires.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
 }
 
-impl Item {
-    pub(super) fn of(event: &StoredEvent, retention: Duration) -> Self {
-        Self {
-            event_id: event.event_id.clone(),
-            provider: event.provider.clone(),
-            delivery_id: event.delivery_id.clone(),
-            event_type: event.event_type.clone(),
-            subject: event.subject.clone(),
-            occurred_at: event.occurred_at,
-            received_at: event.received_at,
-            body: event.body.clone(),
-            fingerprint: event.fingerprint.clone(),
-            state: event.state,
-            reason: event.reason.clone(),
-            class: event.class,
-            attempts: event.attempts,
-            notes: event.notes.clone(),
-            outbox: event.outbox.clone(),
-            open: event.state.is_open().then(|| event.state.to_string()),
-            expires_at: event
-                .state
-                .may_expire()
-                .then(|| expiry(event.received_at, retention)),
-        }
-    }
+/// An event to write.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Written<'a>(#[serde(with = "Item")] &'a StoredEvent);
 
-    pub(super) fn into_event(self) -> StoredEvent {
-        StoredEvent {
-            event_id: self.event_id,
-            provider: self.provider,
-            delivery_id: self.delivery_id,
-            event_type: self.event_type,
-            subject: self.subject,
-            occurred_at: self.occurred_at,
-            received_at: self.received_at,
-            body: self.body,
-            fingerprint: self.fingerprint,
-            state: self.state,
-            reason: self.reason,
-            class: self.class,
-            attempts: self.attempts,
-            notes: self.notes,
-            outbox: self.outbox,
-        }
+/// An event to read.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Read(#[serde(with = "Item")] pub(super) StoredEvent);
+
+/// The item of an event. Open events have the key of the sparse index, ended events their expiry in Unix seconds.
+pub(super) fn of(event: &StoredEvent, retention: Duration) -> Result<Attributes, RetryableError> {
+    let mut item = row::item(TABLE, &Written(event))?;
+    if event.state.is_open() {
+        item.insert("open".to_owned(), text(event.state.to_string()));
     }
+    if event.state.may_expire() {
+        let expires_at = number(expiry(event.received_at, retention));
+        item.insert("expires_at".to_owned(), expires_at);
+    }
+    Ok(item)
 }

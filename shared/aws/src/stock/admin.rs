@@ -4,7 +4,7 @@ use super::{TABLE, counter_key, key, mapping_key};
 use crate::{
     failure::{classified, unbuildable},
     row::{self, attributes, number, text},
-    store::{DYNAMODB, Store},
+    store::{DYNAMODB, Store, rows},
 };
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use domain::{
@@ -29,15 +29,7 @@ impl StockAdmin for Store {
             .expression_attribute_values(":sku", text(sku.as_str()))
             .expression_attribute_values(":order", text("order#"))
             .consistent_read(true);
-        let mut items = query.into_paginator().items().send();
-        let mut movements = Vec::new();
-        while movements.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
-            movements.push(row::from_item(TABLE, item)?);
-        }
-        Ok(movements)
+        rows(TABLE, query, most).await
     }
 
     async fn change_counter(&self, change: &CounterChange) -> Result<Changed, RetryableError> {
@@ -71,15 +63,7 @@ impl StockAdmin for Store {
             .scan_index_forward(false)
             .limit(i32::try_from(most).unwrap_or(i32::MAX).max(1))
             .consistent_read(true);
-        let mut items = query.into_paginator().items().send();
-        let mut changes = Vec::new();
-        while changes.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
-            changes.push(row::from_item(TABLE, item)?);
-        }
-        Ok(changes)
+        rows(TABLE, query, most).await
     }
 
     async fn put_mapping(&self, of: &MappingKey, to: &MapTo) -> Result<(), RetryableError> {

@@ -24,13 +24,10 @@ impl ports::StockLevels for Store {
         &self,
         sku: &Sku,
     ) -> Result<(Option<Counter>, Option<AnnouncedLevel>), RetryableError> {
-        let table = self.tables.stock.as_str();
-        let announced_key = key(sku.as_str(), ANNOUNCED);
-        let keys = [counter_key(sku), announced_key].map(|key| (table, key));
-        let mut found = self.batch_get(keys.into()).await?;
+        let keys = [counter_key(sku), key(sku.as_str(), ANNOUNCED)].into_iter();
         let (mut known, mut announced) = (None, None);
         let is_announced = Some(&text(ANNOUNCED));
-        for item in found.remove(table).unwrap_or_default() {
+        for item in self.items(&self.tables.stock, keys).await? {
             if item.get("entry") == is_announced {
                 announced = Some(row::from_item(TABLE, item)?);
             } else {

@@ -89,18 +89,15 @@ impl Damage {
             .collect()
     }
 
-    pub(crate) fn killed(&self, function: &str) -> usize {
+    /// The kills of a function.
+    pub(crate) fn kills_of<'a>(&'a self, function: &'a str) -> impl Iterator<Item = &'a Kill> {
         self.kills
             .iter()
-            .filter(|kill| kill.function == function)
-            .count()
+            .filter(move |kill| kill.function == function)
     }
 
     pub(crate) fn killed_at_work(&self, function: &str) -> usize {
-        self.kills
-            .iter()
-            .filter(|kill| kill.function == function && kill.at_work)
-            .count()
+        self.kills_of(function).filter(|kill| kill.at_work).count()
     }
 }
 
@@ -187,28 +184,28 @@ impl Chaos {
     }
 
     fn kill_one(&mut self) -> io::Result<()> {
-        let functions = self.functions();
-        // Chooses a kind first: there are many processes of intake and few of receipts.
-        if let Some(name) = pick_a_kind(&mut self.dice, &functions) {
-            let those: Vec<_> = functions
-                .into_iter()
-                .filter(|function| function.name == name)
-                .collect();
-            if let Some(function) = self.dice.pick(&those).cloned() {
-                self.kill(&function)?;
-            }
+        let those = self.all_of_one();
+        if !those.is_empty()
+            && let Some(function) = self.dice.pick(&those)
+        {
+            self.kill(function)?;
         }
         Ok(())
     }
 
     fn kill_all_of_one(&mut self) -> io::Result<()> {
-        let functions = self.functions();
-        if let Some(name) = pick_a_kind(&mut self.dice, &functions) {
-            for function in functions.iter().filter(|function| function.name == name) {
-                self.kill(function)?;
-            }
-        }
-        Ok(())
+        let those = self.all_of_one();
+        those.iter().try_for_each(|function| self.kill(function))
+    }
+
+    /// The processes of one kind, which is chosen first: there are many processes of intake and few of receipts.
+    fn all_of_one(&mut self) -> Vec<Function> {
+        let mut functions = self.functions();
+        let kinds: BTreeSet<_> = functions.iter().map(|function| &function.name).collect();
+        let kinds: Vec<_> = kinds.into_iter().cloned().collect();
+        let kind = self.dice.pick(&kinds);
+        functions.retain(|function| Some(&function.name) == kind);
+        functions
     }
 
     async fn let_one_stand_still(&mut self) -> io::Result<()> {
@@ -258,14 +255,12 @@ impl Chaos {
 
     pub(crate) async fn bring_the_stand_in_back(&mut self) -> io::Result<()> {
         self.stand_in.start()?;
-        let (http, url) = (
-            self.http.clone(),
-            format!("{}/_stand-in/requests", self.stand_in_url),
-        );
-        until("the stand-in answers", async || {
-            http.get(&url).send().await.is_ok()
-        })
-        .await
+        let url = format!("{}/_stand-in/requests", self.stand_in_url);
+        self.until_it_answers("the stand-in answers", &url).await
+    }
+
+    async fn until_it_answers(&self, what: &str, url: &str) -> io::Result<()> {
+        until(what, async || self.http.get(url).send().await.is_ok()).await
     }
 
     /// Waits until what was given to the functions is done, and they have nothing more.
@@ -311,14 +306,8 @@ impl Chaos {
         drop(closed);
         tokio::time::sleep(Duration::from_millis(500 + self.dice.below(2000))).await;
         self.emulator.start()?;
-        let (http, url) = (
-            self.http.clone(),
-            format!("{}/_ministack/health", self.endpoint),
-        );
-        until("the emulator answers", async || {
-            http.get(&url).send().await.is_ok()
-        })
-        .await?;
+        let url = format!("{}/_ministack/health", self.endpoint);
+        self.until_it_answers("the emulator answers", &url).await?;
         self.switch_queues(true).await?;
         self.damage.emulator_restarts += 1;
         Ok(())
@@ -337,15 +326,9 @@ impl Chaos {
                 .send()
                 .await?;
             let mappings: Value = request.error_for_status()?.json().await?;
-            let mappings = mappings
-                .get("EventSourceMappings")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            for id in mappings
-                .iter()
-                .filter_map(|mapping| mapping.get("UUID")?.as_str())
-            {
+            let mappings = mappings.get("EventSourceMappings");
+            let mappings = mappings.and_then(Value::as_array).into_iter().flatten();
+            for id in mappings.filter_map(|mapping| mapping.get("UUID")?.as_str()) {
                 let put = self
                     .http
                     .put(format!("{url}{id}"))
@@ -390,16 +373,6 @@ fn by_chance(dice: &mut Dice) -> Blow {
         13..16 => Blow::StandStill,
         _ => Blow::Fault,
     }
-}
-
-fn pick_a_kind(dice: &mut Dice, functions: &[Function]) -> Option<String> {
-    let mut kinds: Vec<_> = functions
-        .iter()
-        .map(|function| function.name.clone())
-        .collect();
-    kinds.sort();
-    kinds.dedup();
-    dice.pick(&kinds).cloned()
 }
 
 #[cfg(test)]

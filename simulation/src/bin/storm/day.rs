@@ -138,13 +138,11 @@ impl Draft {
             } else {
                 at + self.dice.unit() * self.together
             };
-            self.placed.push((
-                again,
-                Post {
-                    body: body.clone(),
-                    what: What::Duplicate,
-                },
-            ));
+            let post = Post {
+                body: body.clone(),
+                what: What::Duplicate,
+            };
+            self.placed.push((again, post));
         }
         self.placed.push((place, Post { body, what }));
     }
@@ -211,37 +209,25 @@ impl Draft {
     fn refund(&mut self, n: u64, purchase: &Purchase, tote: &str, at: f64) -> [i64; 2] {
         let refund_id = id("fre", n);
         let kind = self.dice.below(3);
+        let (of_tote, all) = (
+            &purchase.line_items[1]["amount_total"],
+            &purchase.session["amount_total"],
+        );
+        let restock = json!({"restock": format!("{tote}:1")});
         let (amount, end, restock, back) = match kind {
-            0 => (
-                purchase.line_items[1]["amount_total"].clone(),
-                "succeeded",
-                json!({"restock": format!("{tote}:1")}),
-                [0, 1],
-            ),
-            1 => (
-                purchase.session["amount_total"].clone(),
-                "succeeded",
-                Value::Null,
-                [2, 1],
-            ),
-            _ => (
-                purchase.session["amount_total"].clone(),
-                "failed",
-                Value::Null,
-                [0, 0],
-            ),
+            0 => (of_tote, "succeeded", restock, [0, 1]),
+            1 => (all, "succeeded", Value::Null, [2, 1]),
+            _ => (all, "failed", Value::Null, [0, 0]),
         };
         let mut refund = sample("refund.created")["object"]["refund"].take();
         refund["refund_id"] = json!(refund_id);
         refund["payment_intent_id"] = purchase.session["payment_intent"].clone();
         refund["items"][0]["payment_intent"] = purchase.session["payment_intent"].clone();
         refund["amount"] = amount.clone();
-        refund["items"][0]["amount_refunded"] = amount;
+        refund["items"][0]["amount_refunded"] = amount.clone();
         refund["metadata"] = restock;
-        for (nth, (kind, status)) in [("created", "pending"), ("updated", end)]
-            .into_iter()
-            .enumerate()
-        {
+        let steps = [("created", "pending"), ("updated", end)];
+        for (nth, (kind, status)) in steps.into_iter().enumerate() {
             refund["status"] = json!(status);
             let event_id = id("fevt", n * 64 + 2 + u64::from(nth > 0));
             let body = event(

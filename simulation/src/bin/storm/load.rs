@@ -4,7 +4,7 @@ use crate::day::{Post, What};
 use kit::play::PlayError;
 use kit::prelude::*;
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 use tokio::{sync::RwLock, task::JoinSet, time::Instant};
@@ -23,6 +23,10 @@ pub(crate) struct Progress {
     answers: Mutex<BTreeMap<String, usize>>,
 }
 
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Progress {
     pub(crate) fn ended(&self) -> usize {
         self.delivered().values().sum::<usize>() + self.given_up.load(Ordering::Relaxed)
@@ -30,19 +34,11 @@ impl Progress {
 
     /// How many of each kind were answered with 200.
     pub(crate) fn delivered(&self) -> BTreeMap<What, usize> {
-        self.delivered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.delivered).clone()
     }
 
     fn deducted(&self, what: What) {
-        *self
-            .delivered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(what)
-            .or_default() += 1;
+        *lock(&self.delivered).entry(what).or_default() += 1;
     }
 
     pub(crate) fn given_up(&self) -> usize {
@@ -50,16 +46,12 @@ impl Progress {
     }
 
     fn answered(&self, how: &str) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        *answers.entry(how.to_owned()).or_default() += 1;
+        *lock(&self.answers).entry(how.to_owned()).or_default() += 1;
     }
 
     /// How many tries were answered how.
     pub(crate) fn answers(&self) -> BTreeMap<String, usize> {
-        self.answers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.answers).clone()
     }
 }
 
@@ -92,7 +84,7 @@ pub(crate) async fn deliver(
             Arc::clone(progress),
         );
         all.spawn(async move {
-            let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let next = || lock(&queue).next();
             while let Some((due, post)) = next() {
                 tokio::time::sleep_until(due).await;
                 one(&play, &post, &gate, &progress).await;

@@ -23,6 +23,7 @@ use load::{Pace, Progress};
 use mailbox::Mailbox;
 use processes::{Signal, StackFile};
 use std::{
+    fmt::Display,
     fs, io,
     process::ExitCode,
     sync::{
@@ -155,13 +156,8 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let proxy = proxy(arguments.weather, &file)?;
     let seed_file = path.with_file_name("storm-seed.json");
     fs::write(&seed_file, day.seed_file.to_string())?;
-    let mut chaos = prepared(
-        &play,
-        file,
-        &path,
-        seed,
-        Duration::from_secs(arguments.away),
-    )?;
+    let away = Duration::from_secs(arguments.away);
+    let mut chaos = prepared(&play, file, &path, seed, away)?;
     begin(&play, &desk, &day, &mut chaos, arguments.hidden, &seed_file).await?;
     if let Some(proxy) = &proxy {
         proxy.follow(&faults::rules(&mut Dice::of(seed, 3))).await?;
@@ -176,14 +172,8 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let started_at = Instant::now();
     let (done, done_loading) = (AtomicBool::new(false), AtomicBool::new(false));
     let loading = async {
-        load::deliver(
-            &play,
-            std::mem::take(&mut day.posts),
-            pace,
-            &gate,
-            &progress,
-        )
-        .await;
+        let posts = std::mem::take(&mut day.posts);
+        load::deliver(&play, posts, pace, &gate, &progress).await;
         done_loading.store(true, Ordering::Relaxed);
         started_at.elapsed()
     };
@@ -266,12 +256,8 @@ async fn begin(
     hidden: u32,
     seed_file: &std::path::Path,
 ) -> Result<(), StormError> {
-    let port = chaos
-        .stand_in_url
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let port = chaos.stand_in_url.rsplit(':').next();
+    let port = port.unwrap_or_default().to_owned();
     // From now on it knows this day, and knows it again whenever it comes back, at the same address.
     chaos.stand_in.with("--port", &port);
     chaos.stand_in.with("--seed", &seed_file.to_string_lossy());
@@ -296,12 +282,13 @@ fn proxy(weather: Weather, file: &StackFile) -> Result<Option<Proxy>, StormError
     if weather != Weather::Faults {
         return Ok(None);
     }
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(20))
-        .build()?;
     let url = file.fault_proxy_url.clone().ok_or(StormError::NoProxy)?;
-    Ok(Some(Proxy::new(http, url)))
+    Ok(Some(Proxy::new(http()?, url)))
+}
+
+fn http() -> Result<reqwest::Client, reqwest::Error> {
+    let builder = reqwest::Client::builder().no_proxy();
+    builder.timeout(Duration::from_secs(20)).build()
 }
 
 /// Starts sweep and reconcile again and again while deliveries come: their schedules would start them minutes
@@ -325,10 +312,7 @@ fn prepared(
     seed: u64,
     away: Duration,
 ) -> Result<Chaos, StormError> {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(20))
-        .build()?;
+    let http = http()?;
     let endpoint = play.stack.endpoint.clone();
     let stand_in_url = play
         .stack
@@ -453,63 +437,40 @@ fn summary(
     settled: &Settled,
     mails: usize,
 ) {
-    let row = |name: &str, value: String| println!("  {name:<34} {value}");
+    let row = |name: &str, value: &dyn Display| println!("  {name:<34} {value}");
     println!();
-    row(
-        "deliveries",
-        format!(
-            "{total} in {} s, {} a second",
-            loaded_in.as_secs(),
-            rate(total, loaded_in)
-        ),
-    );
+    let (seconds, rate) = (loaded_in.as_secs(), rate(total, loaded_in));
+    let deliveries = format!("{total} in {seconds} s, {rate} a second");
+    row("deliveries", &deliveries);
     for (answer, count) in progress.answers() {
-        row(&format!("  tries answered {answer}"), count.to_string());
+        row(&format!("  tries answered {answer}"), &count);
     }
     for function in damage.functions() {
-        let (killed, at_work) = (damage.killed(function), damage.killed_at_work(function));
-        row(
-            &format!("kill -9 of {function}"),
-            format!("{killed}, {at_work} of them at work"),
+        let (killed, at_work) = (
+            damage.kills_of(function).count(),
+            damage.killed_at_work(function),
         );
+        let kills = format!("{killed}, {at_work} of them at work");
+        row(&format!("kill -9 of {function}"), &kills);
     }
-    row(
-        "kill -9 at rest, with all of AWS",
-        damage.killed_at_rest.to_string(),
-    );
-    row(
-        "processes that stood still a while",
-        damage.stood_still.to_string(),
-    );
-    let faults: Vec<_> = damage
-        .faults
-        .iter()
-        .map(|(kind, count)| format!("{count}× {kind}"))
-        .collect();
-    row(
-        "faults of Flex's API",
-        format!(
-            "{} ({} requests)",
-            faults.join(", "),
-            damage.faulty_requests
-        ),
-    );
-    row(
-        "Flex's API killed and restarted",
-        damage.stand_in_restarts.to_string(),
-    );
-    row(
-        "all of AWS stopped and restarted",
-        damage.emulator_restarts.to_string(),
-    );
-    row("quiet after", format!("{} s", quiet_after.as_secs()));
-    row("dead letters sent again", settled.redriven.to_string());
+    row("kill -9 at rest, with all of AWS", &damage.killed_at_rest);
+    row("processes that stood still a while", &damage.stood_still);
+    let faults = damage.faults.iter();
+    let faults = faults.map(|(kind, count)| format!("{count}× {kind}"));
+    let faults = faults.collect::<Vec<_>>().join(", ");
+    let faults = format!("{faults} ({} requests)", damage.faulty_requests);
+    row("faults of Flex's API", &faults);
+    let (stand_in, emulator) = (damage.stand_in_restarts, damage.emulator_restarts);
+    row("Flex's API killed and restarted", &stand_in);
+    row("all of AWS stopped and restarted", &emulator);
+    row("quiet after", &format!("{} s", quiet_after.as_secs()));
+    row("dead letters sent again", &settled.redriven);
     for why in counted(settled.overdue.values()) {
-        row("", why);
+        row("", &why);
     }
-    row("parked events released", settled.released.len().to_string());
+    row("parked events released", &settled.released.len());
     for why in counted(settled.released.values()) {
-        row("", why);
+        row("", &why);
     }
-    row("mails", mails.to_string());
+    row("mails", &mails);
 }

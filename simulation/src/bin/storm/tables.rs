@@ -151,13 +151,11 @@ impl Desk {
     /// Moves back what lies in the dead-letter queues, but for poison.
     pub(crate) async fn redrive(&self) -> Result<usize, PlayError> {
         let queues = &self.stack.queues;
-        let events = self
-            .moved::<FulfillmentJob>(&queues.fulfillment_dead_letter)
-            .await?;
-        let receipts = self
-            .moved::<ReceiptJob>(&queues.receipt_dead_letter)
-            .await?;
-        Ok(events + receipts)
+        let (events, receipts) = (&queues.fulfillment_dead_letter, &queues.receipt_dead_letter);
+        Ok(
+            self.moved::<FulfillmentJob>(events).await?
+                + self.moved::<ReceiptJob>(receipts).await?,
+        )
     }
 
     async fn moved<J: Job>(&self, dead: &str) -> Result<usize, PlayError>
@@ -170,13 +168,8 @@ impl Desk {
             messages: usize::MAX,
             only: None,
         };
-        let redriven = redrive(
-            &letters,
-            &self.ports.store,
-            &bounds,
-            &mut Pace::per_second(NonZeroU32::MAX),
-        )
-        .await;
+        let mut pace = Pace::per_second(NonZeroU32::MAX);
+        let redriven = redrive(&letters, &self.ports.store, &bounds, &mut pace).await;
         match redriven.stopped {
             Some(error) => Err(error.into()),
             None => Ok(redriven.moved),
@@ -216,18 +209,12 @@ impl Desk {
         for row in parked(events, usize::MAX).await? {
             match release(events, events, &row.event_id, &note).await? {
                 Again::Reopened { .. } | Again::Queued { .. } => {
-                    let (what, reason) = (
-                        row.event_type.unwrap_or_default(),
-                        row.reason.unwrap_or_default(),
-                    );
-                    released.insert(
-                        row.event_id.to_string(),
-                        Why {
-                            what,
-                            class: row.class,
-                            reason,
-                        },
-                    );
+                    let why = Why {
+                        what: row.event_type.unwrap_or_default(),
+                        class: row.class,
+                        reason: row.reason.unwrap_or_default(),
+                    };
+                    released.insert(row.event_id.to_string(), why);
                 }
                 // It stays as it is, and the check says so.
                 Again::Left(_) => {}
