@@ -534,7 +534,7 @@ async fn shelves_of(on: &impl On, commit: &Commit, skus: &[Sku]) -> Vec<StockLev
     .stock_levels
 }
 
-/// Where a commit leaves its event.
+/// The state of an event after its commit.
 fn ended(committed: Committed) -> EventState {
     match committed {
         Committed::Now => EventState::Committed,

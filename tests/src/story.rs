@@ -290,7 +290,7 @@ pub struct End {
 }
 
 impl End {
-    /// What must be the same with webhooks or with lists, in whichever table: everything but events and their times.
+    /// The end without the events and their times. Webhooks and lists lead to the same one.
     #[must_use]
     pub fn without_events(mut self) -> Self {
         let then = Timestamp::UNIX_EPOCH;

@@ -68,7 +68,7 @@ fn unknown(kind: &str) -> Refused {
     Refused::Error(StatusCode::NOT_FOUND, format!("{kind}_not_found"))
 }
 
-/// What the request says beside the resource.
+/// The caller of a request.
 struct Caller {
     /// The key says which data the caller may see, and nothing else.
     test_mode: bool,
