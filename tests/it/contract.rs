@@ -11,7 +11,6 @@ mod rows;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    access::purchase::{AccessPolicies, AccessPolicy},
     delivery::{answer::Answer, event::Change, reference::Reference},
     fulfillment::{
         self, Decision, Policy,
@@ -29,7 +28,6 @@ use domain::{
         details::{Details, Metadata},
         mapping::{Grant, Mapping, MappingKey, MappingRow},
         payment::Link,
-        shop::ShopFilter,
         statement::{Capture, Customer, Eligibility, LineItem, SaleKind, Totals},
         stock::{Deduction, Movement, Restock, StockLevel, Uncounted},
     },
@@ -102,43 +100,51 @@ impl Shelves for kit::stack::StockTable {
     }
 }
 
-/// The ports of events and of receipts, each as one.
-trait EventPorts: Events + EventAdmin + OpenRows + Backlogs<EventBacklog> {}
-trait ReceiptPorts: Receipts + ReceiptAdmin + OpenRows + Backlogs<ReceiptBacklog> {}
+/// All ports of the tables, as one.
+trait Rows:
+    Events
+    + EventAdmin
+    + OpenRows
+    + Backlogs<EventBacklog>
+    + Backlogs<ReceiptBacklog>
+    + Orders
+    + OrderAdmin
+    + OrderSearch
+    + Receipts
+    + ReceiptAdmin
+    + Entitlements
+    + EntitlementAdmin
+    + Commits
+    + Suppressions
+    + Shortfalls
+    + StockAdmin
+    + ResourceLists
+    + ResourceAdmin
+    + Announcements
+    + AnnouncementAdmin
+    + StockLevels
+{
+}
 
-trait AnnouncementPorts: Announcements + AnnouncementAdmin + StockLevels {}
-
-impl AnnouncementPorts for World {}
-impl AnnouncementPorts for aws::Store {}
-impl EventPorts for World {}
-impl ReceiptPorts for World {}
-impl EventPorts for aws::Store {}
-impl ReceiptPorts for aws::Store {}
+impl Rows for World {}
+impl Rows for aws::Store {}
 
 /// All ports on the same rows. Each method below the accessors is one call that must have an answer.
 trait On {
-    fn events(&self) -> &impl EventPorts;
-    fn orders(&self) -> &(impl Orders + OrderAdmin + OrderSearch);
-    fn receipts(&self) -> &impl ReceiptPorts;
-    fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin);
-    fn commits(&self) -> &impl Commits;
-    fn marks(&self) -> &impl Suppressions;
+    fn store(&self) -> &impl Rows;
     fn stock_levels(&self) -> &impl Shelves;
-    fn shortfalls(&self) -> &(impl Shortfalls + StockAdmin);
-    fn resources(&self) -> &(impl ResourceLists + ResourceAdmin);
-    fn announcements(&self) -> &impl AnnouncementPorts;
 
     async fn record(&self, event: &StoredEvent) -> Recorded {
-        self.events().record(event).await.unwrap()
+        self.store().record(event).await.unwrap()
     }
     async fn event(&self, id: &EventId) -> Option<StoredEvent> {
-        self.events().event(id).await.unwrap()
+        self.store().event(id).await.unwrap()
     }
     async fn settle(&self, id: &EventId, end: &Settlement, at: Timestamp) -> Changed {
-        self.events().settle(id, end, at).await.unwrap()
+        self.store().settle(id, end, at).await.unwrap()
     }
     async fn note_failure(&self, id: &EventId, class: Class, reason: &str) {
-        let noted = self.events().note_failure(id, class, reason);
+        let noted = self.store().note_failure(id, class, reason);
         noted.await.unwrap();
     }
     async fn drop_event(&self, id: &EventId, from: EventState, at: Timestamp) -> Changed {
@@ -148,20 +154,20 @@ trait On {
             ..seen
         };
         let note = by_hand("a double");
-        let dropped = self.events().drop_event(&seen, &note, None, at);
+        let dropped = self.store().drop_event(&seen, &note, None, at);
         dropped.await.unwrap()
     }
     async fn order(&self, id: &OrderId) -> Option<Order> {
-        self.orders().order(id).await.unwrap()
+        self.store().order(id).await.unwrap()
     }
     async fn read(&self, read_set: &ReadSet) -> Snapshot {
-        self.commits().read(read_set).await.unwrap()
+        self.store().read(read_set).await.unwrap()
     }
     async fn commit(&self, commit: &Commit) -> Committed {
-        self.commits().commit(commit).await.unwrap()
+        self.store().commit(commit).await.unwrap()
     }
     async fn receipt(&self, id: &ReceiptId) -> Option<Receipt> {
-        self.receipts().receipt(id).await.unwrap()
+        self.store().receipt(id).await.unwrap()
     }
     /// A lease by that owner, until [`later`].
     async fn lease(&self, seen: &Receipt, by: &str) -> Changed {
@@ -169,92 +175,52 @@ trait On {
     }
     async fn lease_until(&self, seen: &Receipt, by: &str, ends_at: Timestamp) -> Changed {
         let by = owner(by);
-        self.receipts()
+        self.store()
             .acquire_lease(seen, &by, ends_at)
             .await
             .unwrap()
     }
     async fn mark(&self, id: &ReceiptId, by: &str, state: &ReceiptState) -> Changed {
         let by = owner(by);
-        self.receipts()
-            .end_lease(id, &by, state, None)
-            .await
-            .unwrap()
+        self.store().end_lease(id, &by, state, None).await.unwrap()
     }
     async fn suppression(&self, address: &AddressHash) -> Option<Suppression> {
-        self.marks().suppression(address).await.unwrap()
+        self.store().suppression(address).await.unwrap()
     }
     async fn suppress(&self, suppression: &Suppression) {
-        self.marks().suppress(suppression).await.unwrap();
+        self.store().suppress(suppression).await.unwrap();
     }
     async fn hold(&self, seen: &Receipt) -> Changed {
-        self.receipts().hold(seen, None).await.unwrap()
+        self.store().hold(seen, None).await.unwrap()
+    }
+    async fn reopen_receipt(&self, seen: &Receipt, why: &str) -> Changed {
+        let note = by_hand(why);
+        let reopened = self.store().reopen_receipt(seen, &note, later());
+        reopened.await.unwrap()
+    }
+    /// The merchant counts that much of each.
+    async fn stock(&self, skus: &[Sku], on_hand: i64) {
+        for sku in skus {
+            self.stock_levels().put_counter(sku, on_hand).await;
+        }
     }
 }
 
 impl On for World {
-    fn events(&self) -> &impl EventPorts {
-        self
-    }
-    fn orders(&self) -> &(impl Orders + OrderAdmin + OrderSearch) {
-        self
-    }
-    fn receipts(&self) -> &impl ReceiptPorts {
-        self
-    }
-    fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin) {
-        self
-    }
-    fn commits(&self) -> &impl Commits {
-        self
-    }
-    fn marks(&self) -> &impl Suppressions {
+    fn store(&self) -> &impl Rows {
         self
     }
     fn stock_levels(&self) -> &impl Shelves {
-        self
-    }
-    fn shortfalls(&self) -> &(impl Shortfalls + StockAdmin) {
-        self
-    }
-    fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
-        self
-    }
-    fn announcements(&self) -> &impl AnnouncementPorts {
         self
     }
 }
 
 impl On for Ports {
-    fn events(&self) -> &impl EventPorts {
-        &self.store
-    }
-    fn orders(&self) -> &(impl Orders + OrderAdmin + OrderSearch) {
-        &self.store
-    }
-    fn receipts(&self) -> &impl ReceiptPorts {
-        &self.store
-    }
-    fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin) {
-        &self.store
-    }
-    fn commits(&self) -> &impl Commits {
-        &self.store
-    }
-    fn marks(&self) -> &impl Suppressions {
+    fn store(&self) -> &impl Rows {
         &self.store
     }
     fn stock_levels(&self) -> &impl Shelves {
         &self.stock_levels
-    }
-    fn shortfalls(&self) -> &(impl Shortfalls + StockAdmin) {
-        &self.store
-    }
-    fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
-        &self.store
-    }
-    fn announcements(&self) -> &impl AnnouncementPorts {
-        &self.store
     }
 }
 
@@ -409,6 +375,19 @@ async fn in_time(what: &str, is_so: impl AsyncFn() -> bool) {
     until(what, Duration::from_secs(10), is_so).await.unwrap();
 }
 
+/// Everything on all pages of a list, by what reads the page after a place: its things, and the next place.
+async fn all_pages<T, P>(mut page: impl AsyncFnMut(Option<P>) -> (Vec<T>, Option<P>)) -> Vec<T> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let (some, next) = page(after).await;
+        all.extend(some);
+        after = next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
 /// How many of these answers are that one.
 fn count<T: PartialEq>(answers: &[T], one: &T) -> usize {
     answers.iter().filter(|answer| *answer == one).count()
@@ -501,35 +480,16 @@ async fn recorded(on: &impl On) -> StoredEvent {
 }
 
 const POLICY: Policy = Policy {
-    merchant_id: None,
-    mode: Mode::Live,
-    shop: ShopFilter::ALL,
     restock: RestockPolicy::Any,
-    part_payment: PartPayment::Hold,
-    access: AccessPolicies {
-        on_full_refund: AccessPolicy::Revoke,
-        on_lost_dispute: AccessPolicy::Revoke,
-    },
-    renewal_stock: domain::sale::stock::RenewalStock::Move,
-    reserve_stock: false,
-    grace: SignedDuration::ZERO,
-    payment_failed_mail: false,
-    shipment_mail: false,
-    trial_ends_mail: false,
-    bundle: env!("CARGO_PKG_VERSION"),
+    ..kit::drive::POLICY
 };
 
-async fn decided(commits: &impl Commits, event: &StoredEvent, sale: &Sale) -> Commit {
-    decided_at(commits, event, sale, now()).await
+async fn decided(on: &impl On, event: &StoredEvent, sale: &Sale) -> Commit {
+    decided_at(on, event, sale, now()).await
 }
 
 /// The decision about a completed sale, on the rows behind this port.
-async fn decided_at(
-    commits: &impl Commits,
-    event: &StoredEvent,
-    sale: &Sale,
-    at: Timestamp,
-) -> Commit {
+async fn decided_at(on: &impl On, event: &StoredEvent, sale: &Sale, at: Timestamp) -> Commit {
     let change = Change::Sale {
         order_id: sale.order_id.clone(),
         completed: true,
@@ -551,7 +511,7 @@ async fn decided_at(
         match fulfillment::decide(&case, &change) {
             Ok(Decision::Write(commit)) => return *commit,
             Err(Need::Rows(read_set)) => {
-                let rows = commits.read(&read_set).await.unwrap();
+                let rows = on.read(&read_set).await;
                 known.add_rows(*read_set, rows);
             }
             other => panic!("{other:?}"),
@@ -572,6 +532,14 @@ async fn shelves_of(on: &impl On, commit: &Commit, skus: &[Sku]) -> Vec<StockLev
     })
     .await
     .stock_levels
+}
+
+/// The state of an event after its commit.
+fn ended(committed: Committed) -> EventState {
+    match committed {
+        Committed::Now => EventState::Committed,
+        Committed::Raced => Stored,
+    }
 }
 
 async fn state_of(on: &impl On, event: &StoredEvent) -> EventState {
@@ -602,7 +570,7 @@ async fn an_event_is_stored_once_and_comes_back_as_it_was(on: &impl On) {
 
 async fn of_many_at_once_exactly_one_is_the_first(on: &impl On) {
     let event = event();
-    let recorded = join_all((0..64).map(|_| on.events().record(&event))).await;
+    let recorded = join_all((0..64).map(|_| on.store().record(&event))).await;
     let again = Ok(Recorded::Again(Stored));
     assert_eq!(count(&recorded, &Ok(Recorded::First)), 1);
     assert_eq!(count(&recorded, &again), 63);
@@ -660,34 +628,23 @@ async fn only_what_has_ended_is_forgotten() {
     let of =
         async |event: &StoredEvent| kit::stack::expires_at(&stack, event.event_id.as_str()).await;
     let ninety_days = 90 * 24 * 3600;
-    let (processed, parked, unhandled) = (
-        event(),
-        event(),
-        StoredEvent {
-            state: Unhandled,
-            ..event()
-        },
-    );
+    let [processed, parked, unhandled] =
+        [Stored, Stored, Unhandled].map(|state| StoredEvent { state, ..event() });
     for event in [&processed, &parked, &unhandled] {
         events.record(event).await.unwrap();
     }
     assert_eq!((of(&processed).await, of(&parked).await), (None, None));
     assert_eq!(of(&unhandled).await, Some(now().as_second() + ninety_days));
-    let park = park("doubtful");
-    events
-        .settle(&parked.event_id, &park, later())
-        .await
-        .unwrap();
-    events
-        .settle(&processed.event_id, &Settlement::Processed, later())
-        .await
-        .unwrap();
+    for (event, end) in [
+        (&parked, park("doubtful")),
+        (&processed, Settlement::Processed),
+    ] {
+        let settled = events.settle(&event.event_id, &end, later()).await;
+        assert_eq!(settled, Ok(Changed::Now));
+    }
     assert_eq!(of(&parked).await, None, "a person has still to decide");
-    assert_eq!(
-        of(&processed).await,
-        Some(later().as_second() + ninety_days),
-        "counted from the end of its work"
-    );
+    let since_the_end = later().as_second() + ninety_days;
+    assert_eq!(of(&processed).await, Some(since_the_end));
 }
 
 async fn a_failure_is_noted_and_counted_on_pending_events_only(on: &impl On) {
@@ -723,7 +680,7 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
     on.stock_levels().put_counter(&skus[0], 5).await;
     on.stock_levels().put_counter(&skus[1], 0).await;
-    let commit = decided(on.commits(), &event, &sale(&skus)).await;
+    let commit = decided(on, &event, &sale(&skus)).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
 
     let order = order_of(&commit);
@@ -739,30 +696,21 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
     let event = on.event(&event.event_id).await.unwrap();
     assert_eq!(event.state, EventState::Committed);
     assert_eq!(event.outbox, commit.outbox());
-    let stock_levels = shelves_of(on, &commit, &skus).await;
-    let read: Vec<_> = stock_levels
-        .iter()
-        .map(|level| (level.on_hand, level.moved.clone()))
-        .collect();
-    let moved: Vec<_> = commit
-        .deductions
-        .iter()
-        .map(|take| Some(take.movement.clone()))
-        .collect();
-    assert_eq!(read.len(), 2);
-    for (sku, (on_hand, moved_here)) in skus.iter().zip(read) {
-        assert_eq!(on_hand, Some(if *sku == skus[0] { 4 } else { 0 }));
-        assert!(moved.contains(&moved_here));
+    let levels = shelves_of(on, &commit, &skus).await;
+    let on_hand: Vec<_> = levels.iter().map(|level| level.on_hand).collect();
+    assert_eq!(on_hand, [Some(4), Some(0)]);
+    let moved = commit.deductions.iter().map(|take| &take.movement);
+    let moved: Vec<_> = moved.collect();
+    for level in &levels {
+        assert!(moved.contains(&level.moved.as_ref().unwrap()), "{level:?}");
     }
     // A committed event is not parked any more, and is still to be marked.
-    let park = park("too late");
-    let settled = on.events().settle(&event.event_id, &park, now()).await;
-    assert_eq!(settled, Ok(Changed::Raced));
-    let settled = on
-        .events()
-        .settle(&event.event_id, &Settlement::Processed, now())
-        .await;
-    assert_eq!(settled, Ok(Changed::Now));
+    for (end, settled) in [
+        (park("too late"), Changed::Raced),
+        (Settlement::Processed, Changed::Now),
+    ] {
+        assert_eq!(on.settle(&event.event_id, &end, now()).await, settled);
+    }
 }
 
 async fn every_row_comes_back_as_it_was(on: &impl On) {
@@ -805,7 +753,7 @@ async fn our_times_are_kept_in_whole_seconds(on: &impl On) {
     assert_eq!((facts.occurred_at, facts.received_at), expected);
 
     let sale = sale(&[]);
-    let commit = decided_at(on.commits(), &event, &sale, precise).await;
+    let commit = decided_at(on, &event, &sale, precise).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order = on.order(&sale.order_id).await.unwrap();
     assert_eq!((order.placed_at, order.fulfilled_at), (now(), Some(now())));
@@ -831,25 +779,13 @@ async fn every_kind_of_row_is_guarded_by_its_version(on: &impl On) {
         ] {
             let event = recorded(on).await;
             let commit = only(rows::of_version(&all, &event.event_id, version));
-            let committed = on.commits().commit(&commit).await;
-            assert_eq!(committed, Ok(expected), "{name}, version {version}");
-            let ended = if expected == Committed::Now {
-                EventState::Committed
-            } else {
-                Stored
-            };
-            assert_eq!(
-                state_of(on, &event).await,
-                ended,
-                "{name}, version {version}"
-            );
+            let what = format!("{name}, version {version}");
+            assert_eq!(on.commit(&commit).await, expected, "{what}");
+            assert_eq!(state_of(on, &event).await, ended(expected), "{what}");
         }
         let last = only(rows::of_version(&all, &all.event_id, 2));
-        assert_eq!(
-            on.read(&rows::read_set(&last)).await,
-            rows::rows(&last),
-            "{name}"
-        );
+        let read = on.read(&rows::read_set(&last)).await;
+        assert_eq!(read, rows::rows(&last), "{name}");
     }
     // One that does not hold refuses all.
     let fresh = rows::full(recorded(on).await.event_id);
@@ -877,13 +813,11 @@ async fn what_is_not_wanted_or_not_there_is_not_read(on: &impl On) {
         is_reported: false,
         moved: None,
     }];
-    assert_eq!(
-        on.read(&nowhere).await,
-        Snapshot {
-            stock_levels,
-            ..Snapshot::default()
-        }
-    );
+    let expected = Snapshot {
+        stock_levels,
+        ..Snapshot::default()
+    };
+    assert_eq!(on.read(&nowhere).await, expected);
 }
 
 async fn a_row_that_is_wanted_twice_is_read_once(on: &impl On) {
@@ -898,24 +832,21 @@ async fn a_commit_that_does_not_end_its_event_leaves_it(on: &impl On) {
     let event = recorded(on).await;
     on.note_failure(&event.event_id, Class::TooEarly, "perhaps too early")
         .await;
-    let noted = on.events().event(&event.event_id).await;
+    let noted = on.store().event(&event.event_id).await;
     let first = Commit {
         ends: false,
         ..rows::full(event.event_id.clone())
     };
     assert_eq!(on.commit(&first).await, Committed::Now);
     assert_eq!(on.read(&rows::read_set(&first)).await, rows::rows(&first));
-    assert_eq!(on.events().event(&event.event_id).await, noted);
+    assert_eq!(on.store().event(&event.event_id).await, noted);
     // Its order has come. Then it has ended, and writes no more rows.
     let second = rows::of_version(&first, &event.event_id, 2);
-    assert_eq!(
-        on.commit(&Commit {
-            ends: true,
-            ..second
-        })
-        .await,
-        Committed::Now
-    );
+    let second = Commit {
+        ends: true,
+        ..second
+    };
+    assert_eq!(on.commit(&second).await, Committed::Now);
     assert_eq!(state_of(on, &event).await, EventState::Committed);
     for ends in [true, false] {
         let third = Commit {
@@ -987,22 +918,17 @@ async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
     let mut commits = Vec::new();
     for _ in 0..16 {
         let twin = recorded(on).await;
-        commits.push(decided(on.commits(), &twin, &sale).await);
+        commits.push(decided(on, &twin, &sale).await);
     }
-    let done = join_all(
-        commits
-            .iter()
-            .map(|commit| until_answered(on.commits(), commit)),
-    )
-    .await;
+    let done = join_all(commits.iter().map(|commit| until_answered(on, commit))).await;
     assert_eq!(count(&done, &Committed::Now), 1);
     assert_eq!(on.stock_levels().on_hand(&skus[0]).await, Some(99));
 }
 
 /// Conflicts under so much contention may outlast the adapter's patience; the queue would bring the job again.
-async fn until_answered(commits: &impl Commits, commit: &Commit) -> Committed {
+async fn until_answered(on: &impl On, commit: &Commit) -> Committed {
     for _ in 0..50 {
-        if let Ok(committed) = commits.commit(commit).await {
+        if let Ok(committed) = on.store().commit(commit).await {
             return committed;
         }
     }
@@ -1011,20 +937,18 @@ async fn until_answered(commits: &impl Commits, commit: &Commit) -> Committed {
 
 async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
-    on.stock_levels().put_counter(&skus[0], 1).await;
-    on.stock_levels().put_counter(&skus[1], 0).await;
-    let commit = decided(on.commits(), &event, &sale(&skus)).await;
+    on.stock(&skus[..1], 1).await;
+    on.stock(&skus[1..], 0).await;
+    let commit = decided(on, &event, &sale(&skus)).await;
     // The shelf that was short has been filled: short by one is no longer true.
-    on.stock_levels().put_counter(&skus[1], 7).await;
+    on.stock(&skus[1..], 7).await;
     assert_eq!(on.commit(&commit).await, Committed::Raced);
     // The shelf that had enough has been emptied.
-    on.stock_levels().put_counter(&skus[1], 0).await;
-    on.stock_levels().put_counter(&skus[0], 0).await;
+    on.stock(&skus, 0).await;
     assert_eq!(on.commit(&commit).await, Committed::Raced);
     // The event has been parked.
-    on.stock_levels().put_counter(&skus[0], 1).await;
-    let park = park("meanwhile");
-    on.settle(&event.event_id, &park, now()).await;
+    on.stock(&skus[..1], 1).await;
+    on.settle(&event.event_id, &park("meanwhile"), now()).await;
     assert_eq!(on.commit(&commit).await, Committed::Raced);
 
     assert_eq!(on.order(&order_of(&commit).order_id).await, None);
@@ -1039,15 +963,15 @@ async fn an_order_whose_customer_is_erased_meanwhile_is_decided_again(on: &impl 
     let customer_id = CustomerId::new(unique("fcus")).unwrap();
     let mut sale = sale(&[]);
     sale.customer.customer_id = Some(customer_id.clone());
-    let commit = decided(on.commits(), &event, &sale).await;
+    let commit = decided(on, &event, &sale).await;
     assert_eq!(commit.unless_erased.as_ref(), Some(&customer_id));
     // The erasure has read the orders, and this one is not among them.
     let nobody = Contact::new(customer_id);
-    let erased = on.entitlements().erase_contact(&nobody).await;
+    let erased = on.store().erase_contact(&nobody).await;
     assert_eq!(erased, Ok(Changed::Now));
     assert_eq!(on.commit(&commit).await, Committed::Raced);
     assert_eq!(on.order(&sale.order_id).await, None);
-    let again = decided(on.commits(), &event, &sale).await;
+    let again = decided(on, &event, &sale).await;
     assert!(order_of(&again).is_erased && again.unless_erased.is_none());
     assert_eq!(on.commit(&again).await, Committed::Now);
 }
@@ -1059,8 +983,8 @@ async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl O
         let event = recorded(on).await;
         let sale = sale(&skus);
         loop {
-            let commit = decided(on.commits(), &event, &sale).await;
-            if until_answered(on.commits(), &commit).await == Committed::Now {
+            let commit = decided(on, &event, &sale).await;
+            if until_answered(on, &commit).await == Committed::Now {
                 return commit.deductions[0].movement.clone();
             }
         }
@@ -1076,7 +1000,7 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(1));
     on.stock_levels().put_counter(&skus[0], 5).await;
     let sale = sale(&skus);
-    let commit = decided(on.commits(), &event, &sale).await;
+    let commit = decided(on, &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     assert_eq!(on.commit(&commit).await, Committed::Raced);
     // The event, the order and the receipt would each have refused that. A part of a long cart comes without them, for
@@ -1098,7 +1022,7 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
 async fn reserved_units_are_sold_or_go_back_once(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(1));
     on.stock_levels().put_counter(&skus[0], 5).await;
-    let commit = decided(on.commits(), &event, &sale(&skus)).await;
+    let commit = decided(on, &event, &sale(&skus)).await;
     let sold = commit.deductions[0].movement.clone();
     let reserved = |units| Movement {
         quantity: units,
@@ -1138,10 +1062,8 @@ async fn reserved_units_are_sold_or_go_back_once(on: &impl On) {
 
 async fn no_part_of_a_big_commit_is_written_once_its_order_has_changed(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(60));
-    for sku in &skus {
-        on.stock_levels().put_counter(sku, 5).await;
-    }
-    let commit = decided(on.commits(), &event, &sale(&skus)).await;
+    on.stock(&skus, 5).await;
+    let commit = decided(on, &event, &sale(&skus)).await;
     let meanwhile = Commit {
         order: commit.order.clone(),
         ..Commit::of(recorded(on).await.event_id)
@@ -1179,7 +1101,7 @@ async fn sold(on: &impl On) -> (Sku, Commit) {
     on.stock_levels().put_counter(&sku, 5).await;
     let mut sale = sale(std::slice::from_ref(&sku));
     sale.lines[0].quantity = 2;
-    let commit = decided(on.commits(), &event, &sale).await;
+    let commit = decided(on, &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     (sku, commit)
 }
@@ -1191,12 +1113,7 @@ async fn restocked(on: &impl On, back: Restock) -> Committed {
         ..Commit::of(event.event_id.clone())
     };
     let committed = on.commit(&commit).await;
-    let ended = if committed == Committed::Now {
-        EventState::Committed
-    } else {
-        Stored
-    };
-    assert_eq!(state_of(on, &event).await, ended);
+    assert_eq!(state_of(on, &event).await, ended(committed));
     committed
 }
 
@@ -1204,10 +1121,9 @@ async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
     let (sku, commit) = sold(on).await;
     let order_id = order_of(&commit).order_id;
     let stock_level = async || {
-        let stock_level = shelves_of(on, &commit, std::slice::from_ref(&sku))
-            .await
-            .remove(0);
-        (stock_level.on_hand.unwrap(), stock_level.moved.unwrap())
+        let mut levels = shelves_of(on, &commit, std::slice::from_ref(&sku)).await;
+        let level = levels.remove(0);
+        (level.on_hand.unwrap(), level.moved.unwrap())
     };
     let (on_hand, moved) = stock_level().await;
     assert_eq!((on_hand, moved.deducted, moved.restocked), (3, 2, 0));
@@ -1238,7 +1154,7 @@ async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
 /// The open shortfall of a SKU, once the index shows it as often as expected.
 async fn open_shortfalls(on: &impl On, sku: &Sku, expected: usize) -> Vec<Movement> {
     let found = async || {
-        let mut open = on.shortfalls().open_shortfalls(100_000).await.unwrap();
+        let mut open = on.store().open_shortfalls(100_000).await.unwrap();
         open.retain(|movement| movement.sku == *sku);
         Ok((open.len() == expected).then_some(open))
     };
@@ -1252,10 +1168,10 @@ async fn a_shortfall_is_filled_once_and_then_no_longer_open(on: &impl On) {
     on.stock_levels().put_counter(&sku, 1).await;
     let mut sale = sale(std::slice::from_ref(&sku));
     sale.lines[0].quantity = 3;
-    let commit = decided(on.commits(), &event, &sale).await;
+    let commit = decided(on, &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order_id = order_of(&commit).order_id;
-    let counters = on.shortfalls().counters(std::slice::from_ref(&sku)).await;
+    let counters = on.store().counters(std::slice::from_ref(&sku)).await;
     assert_eq!(counters, Ok(BTreeMap::from([(sku.clone(), 0)])));
     for (arrived, left, still_open) in [(1, 1, 1), (5, 0, 0)] {
         let open = open_shortfalls(on, &sku, 1).await;
@@ -1268,10 +1184,10 @@ async fn a_shortfall_is_filled_once_and_then_no_longer_open(on: &impl On) {
         };
         // Too few units, then enough; then everything has changed.
         on.stock_levels().put_counter(&sku, 0).await;
-        assert_eq!(on.shortfalls().fill(fill).await, Ok(Changed::Raced));
+        assert_eq!(on.store().fill(fill).await, Ok(Changed::Raced));
         on.stock_levels().put_counter(&sku, arrived).await;
-        assert_eq!(on.shortfalls().fill(fill).await, Ok(Changed::Now));
-        assert_eq!(on.shortfalls().fill(fill).await, Ok(Changed::Raced));
+        assert_eq!(on.store().fill(fill).await, Ok(Changed::Now));
+        assert_eq!(on.store().fill(fill).await, Ok(Changed::Raced));
         let order = on.order(&order_id).await.unwrap();
         assert_eq!(order, fill.order);
         assert_eq!(order.shortfalls[0].missing, left);
@@ -1285,17 +1201,12 @@ async fn nothing_goes_back_where_nothing_was_taken_or_counted(on: &impl On) {
     let (sku, commit) = sold(on).await;
     let order_id = order_of(&commit).order_id;
     let other = OrderId::new(unique("fcs")).unwrap();
-    assert_eq!(
-        restocked(on, put_back(&sku, &other, 0, 1)).await,
-        Committed::Raced
-    );
+    let back = async |order_id| restocked(on, put_back(&sku, order_id, 0, 1)).await;
+    assert_eq!(back(&other).await, Committed::Raced);
     assert_eq!(on.stock_levels().on_hand(&sku).await, Some(3));
     // The merchant no longer counts it.
     on.stock_levels().remove_counter(&sku).await;
-    assert_eq!(
-        restocked(on, put_back(&sku, &order_id, 0, 1)).await,
-        Committed::Raced
-    );
+    assert_eq!(back(&order_id).await, Committed::Raced);
     let stock_level = shelves_of(on, &commit, &[sku]).await.remove(0);
     assert_eq!(stock_level.on_hand, None);
     assert_eq!(stock_level.moved.unwrap().restocked, 0);
@@ -1303,10 +1214,8 @@ async fn nothing_goes_back_where_nothing_was_taken_or_counted(on: &impl On) {
 
 async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(120));
-    for sku in &skus {
-        on.stock_levels().put_counter(sku, 3).await;
-    }
-    let commit = decided(on.commits(), &event, &sale(&skus)).await;
+    on.stock(&skus, 3).await;
+    let commit = decided(on, &event, &sale(&skus)).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order = order_of(&commit);
     assert_eq!(on.order(&order.order_id).await, Some(order.clone()));
@@ -1319,19 +1228,13 @@ async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     assert_eq!(stock_levels.len(), 120);
 
     // And all of it goes back.
-    let restocks = skus
-        .iter()
-        .map(|sku| put_back(sku, &order.order_id, 0, 1))
-        .collect();
     let order = Order {
         version: 2,
         ..order
     };
-    let event_id = recorded(on).await.event_id;
     let refund = Commit {
         order: Some(order.clone()),
-        restocks,
-        ..Commit::of(event_id)
+        ..all_back(&skus, &order.order_id, recorded(on).await.event_id)
     };
     assert_eq!(on.commit(&refund).await, Committed::Now);
     assert_eq!(on.order(&order.order_id).await, Some(order));
@@ -1345,27 +1248,18 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
     on: &impl On,
 ) {
     let (event, skus) = (recorded(on).await, skus(120));
-    for sku in &skus {
-        on.stock_levels().put_counter(sku, 3).await;
-    }
-    let sale = decided(on.commits(), &event, &sale(&skus)).await;
+    on.stock(&skus, 3).await;
+    let sale = decided(on, &event, &sale(&skus)).await;
     let stock_levels = async || -> BTreeSet<_> {
-        let stock_levels = shelves_of(on, &sale, &skus).await.into_iter();
-        stock_levels
-            .map(|stock_level| {
-                (
-                    stock_level.on_hand,
-                    stock_level.moved.map(|moved| moved.restocked),
-                )
-            })
+        let levels = shelves_of(on, &sale, &skus).await.into_iter();
+        let restocked = |moved: Movement| moved.restocked;
+        levels
+            .map(|level| (level.on_hand, level.moved.map(restocked)))
             .collect()
     };
     // Between reading and writing, an operator drops the event.
-    let dropped = on
-        .events()
-        .drop_event(&event, &by_hand("a test order"), None, now())
-        .await;
-    assert_eq!(dropped, Ok(Changed::Now));
+    let dropped = on.drop_event(&event.event_id, Stored, now()).await;
+    assert_eq!(dropped, Changed::Now);
     assert_eq!(on.commit(&sale).await, Committed::Raced);
     assert_eq!(stock_levels().await, BTreeSet::from([(Some(3), None)]));
 
@@ -1375,17 +1269,9 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
         ..sale.clone()
     };
     assert_eq!(on.commit(&sale).await, Committed::Now);
-    let refund = recorded(on).await;
-    let order_id = order_of(&sale).order_id;
-    let restocks = skus
-        .iter()
-        .map(|sku| put_back(sku, &order_id, 0, 1))
-        .collect();
-    let back = Commit {
-        restocks,
-        ..Commit::of(refund.event_id.clone())
-    };
-    on.settle(&refund.event_id, &park("meanwhile"), now()).await;
+    let refund = recorded(on).await.event_id;
+    let back = all_back(&skus, &order_of(&sale).order_id, refund.clone());
+    on.settle(&refund, &park("meanwhile"), now()).await;
     assert_eq!(on.commit(&back).await, Committed::Raced);
     assert_eq!(stock_levels().await, BTreeSet::from([(Some(2), Some(0))]));
 }
@@ -1421,21 +1307,15 @@ async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
         ("an item twice", twice),
         ("a row of more than 400 KB", of_lines(410_000)),
     ] {
-        let refused = on.commits().commit(&commit).await;
-        assert!(
-            matches!(
-                refused,
-                Err(RetryableError::SetUp {
-                    service: "DynamoDB",
-                    ..
-                })
-            ),
-            "{what}: {refused:?}"
-        );
+        let refused = on.store().commit(&commit).await;
+        let Err(RetryableError::SetUp { service, .. }) = refused else {
+            panic!("{what}: {refused:?}")
+        };
+        assert_eq!(service, "DynamoDB", "{what}");
     }
     // The event is one of the hundred.
     assert_matches!(
-        on.commits().commit(&links(100)).await,
+        on.store().commit(&links(100)).await,
         Err(RetryableError::Fault(_))
     );
     assert_eq!(on.read(&rows::read_set(&full)).await, Snapshot::default());
@@ -1456,6 +1336,15 @@ fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Restock {
         seen,
         pieces,
         at: restocked_at(),
+    }
+}
+
+/// Puts one piece of each back.
+fn all_back(skus: &[Sku], order_id: &OrderId, event_id: EventId) -> Commit {
+    let restocks = skus.iter().map(|sku| put_back(sku, order_id, 0, 1));
+    Commit {
+        restocks: restocks.collect(),
+        ..Commit::of(event_id)
     }
 }
 
@@ -1502,14 +1391,11 @@ async fn mapping_rows_are_found(on: &impl On) {
         mapping: rows.keys().cloned().chain([product()]).collect(),
         ..ReadSet::default()
     };
-    let found = on.read(&read_set).await;
-    assert_eq!(
-        found,
-        Snapshot {
-            mapping: rows,
-            ..Snapshot::default()
-        }
-    );
+    let expected = Snapshot {
+        mapping: rows,
+        ..Snapshot::default()
+    };
+    assert_eq!(on.read(&read_set).await, expected);
 }
 
 /// What is not counted: reported by the first commit, and by no other before the merchant acts.
@@ -1546,7 +1432,7 @@ async fn what_is_not_counted_is_reported_once(on: &impl On) {
 /// A committed receipt.
 async fn committed(on: &impl On) -> Receipt {
     let event = recorded(on).await;
-    let mut commit = decided(on.commits(), &event, &sale(&[])).await;
+    let mut commit = decided(on, &event, &sale(&[])).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     commit.receipts.remove(0)
 }
@@ -1561,27 +1447,14 @@ fn later() -> Timestamp {
 
 async fn a_receipt_is_claimed_by_one(on: &impl On) {
     let seen = committed(on).await;
-    let owners: Vec<OwnerToken> = (0..20).map(|n| owner(&format!("owner-{n}"))).collect();
-    let claims = join_all(
-        owners
-            .iter()
-            .map(|owner| on.receipts().acquire_lease(&seen, owner, later())),
-    )
-    .await;
-    assert_eq!(count(&claims, &Ok(Changed::Now)), 1);
+    let owners: Vec<String> = (0..20).map(|n| format!("owner-{n}")).collect();
+    let claims = join_all(owners.iter().map(|owner| on.lease(&seen, owner))).await;
+    assert_eq!(count(&claims, &Changed::Now), 1);
     let claimed = on.receipt(&seen.receipt_id).await.unwrap();
     assert_eq!((claimed.version, claimed.attempts), (2, 1));
-    let winner = claims
-        .iter()
-        .position(|claim| *claim == Ok(Changed::Now))
-        .unwrap();
-    assert_eq!(
-        claimed.state,
-        ReceiptState::Leased {
-            owner: owners[winner].clone(),
-            lease_ends_at: later()
-        }
-    );
+    let winner = claims.iter().position(|claim| *claim == Changed::Now);
+    let winner = &owners[winner.unwrap()];
+    assert_eq!(claimed.state, leased_by(winner, later()));
     // A reader of the lease may take a new one: the rules decide whether the old one is over.
     assert_eq!(on.lease(&claimed, "next").await, Changed::Now);
     assert_eq!(on.lease(&claimed, "third").await, Changed::Raced);
@@ -1599,62 +1472,44 @@ async fn only_the_claimant_may_mark(on: &impl On) {
     let pending = on.receipt(id).await.unwrap();
     assert_eq!(pending.state, again);
     on.lease(&pending, "b").await;
-    assert_eq!(
-        on.mark(id, "a", &sent).await,
-        Changed::Raced,
-        "its claim is given back"
-    );
-    assert_eq!(on.mark(id, "b", &sent).await, Changed::Now);
-    assert_eq!(
-        on.mark(id, "b", &again).await,
-        Changed::Raced,
-        "sent is the end"
-    );
+    for (what, by, state, changed) in [
+        ("its claim is given back", "a", &sent, Changed::Raced),
+        ("it has the claim", "b", &sent, Changed::Now),
+        ("sent is the end", "b", &again, Changed::Raced),
+    ] {
+        assert_eq!(on.mark(id, by, state).await, changed, "{what}");
+    }
     let ended = on.receipt(id).await.unwrap();
     assert_eq!((ended.state, ended.attempts), (sent, 2));
 }
 
 async fn a_held_receipt_stays_held(on: &impl On) {
     let seen = committed(on).await;
+    let id = &seen.receipt_id;
     on.lease(&seen, "a").await;
-    assert_eq!(
-        on.hold(&seen).await,
-        Changed::Raced,
-        "it has been claimed since"
-    );
-    let claimed = on.receipt(&seen.receipt_id).await.unwrap();
+    assert_eq!(on.hold(&seen).await, Changed::Raced, "it has been claimed");
+    let claimed = on.receipt(id).await.unwrap();
     assert_eq!(on.hold(&claimed).await, Changed::Now);
     let failed = failed_for("late");
-    assert_eq!(
-        on.mark(&seen.receipt_id, "a", &failed).await,
-        Changed::Raced
-    );
-    assert_eq!(
-        on.receipt(&seen.receipt_id).await.unwrap().state,
-        ReceiptState::Held
-    );
+    assert_eq!(on.mark(id, "a", &failed).await, Changed::Raced);
+    assert_eq!(on.receipt(id).await.unwrap().state, ReceiptState::Held);
 }
 
 async fn a_withdrawn_receipt_says_why(on: &impl On) {
     let seen = committed(on).await;
+    let id = &seen.receipt_id.clone();
     on.lease(&seen, "a").await;
     let state = withdrawn_for("the payment has been made since");
-    assert_eq!(on.mark(&seen.receipt_id, "a", &state).await, Changed::Now);
+    assert_eq!(on.mark(id, "a", &state).await, Changed::Now);
     let withdrawn = Receipt {
         version: 3,
         attempts: 1,
         state,
         ..seen
     };
-    assert_eq!(
-        on.receipt(&withdrawn.receipt_id).await,
-        Some(withdrawn.clone())
-    );
-    assert_eq!(
-        on.mark(&withdrawn.receipt_id, "a", &ReceiptState::Held)
-            .await,
-        Changed::Raced
-    );
+    assert_eq!(on.receipt(id).await, Some(withdrawn));
+    let held = ReceiptState::Held;
+    assert_eq!(on.mark(id, "a", &held).await, Changed::Raced);
 }
 
 /// A day to come on which no other test's mail is due.
@@ -1707,17 +1562,8 @@ async fn what_is_due_is_told_by_its_day_until_somebody_takes_it_up(on: &impl On)
         due_at: None,
         ..notice(day, 12, 0)
     };
-    unsent(
-        on,
-        &[
-            late.clone(),
-            early.clone(),
-            at_once,
-            at_midnight.clone(),
-            first.clone(),
-        ],
-    )
-    .await;
+    let all = [&late, &early, &at_once, &at_midnight, &first].map(Clone::clone);
+    unsent(on, &all).await;
     due_becomes(on, day, &[&first, &early, &late]).await;
     due_becomes(on, next, &[&at_midnight]).await;
     due_becomes(on, next.tomorrow().unwrap(), &[]).await;
@@ -1736,32 +1582,22 @@ async fn whose_a_subscription_is_can_be_found(on: &impl On) {
     let full = rows::full(recorded(on).await.event_id);
     let subscription = full.subscription.clone().unwrap();
     let (customer_id, id) = (&subscription.customer_id, &subscription.subscription_id);
-    assert_eq!(on.entitlements().customer_of(id).await, Ok(None));
-    assert_eq!(
-        on.entitlements().subscription(customer_id, id).await,
-        Ok(None)
-    );
-    assert_eq!(on.entitlements().contact(customer_id).await, Ok(None));
+    let rows = async |customer_id| {
+        let subscription = on.store().subscription(customer_id, id).await.unwrap();
+        (subscription, on.store().contact(customer_id).await.unwrap())
+    };
+    assert_eq!(on.store().customer_of(id).await, Ok(None));
+    assert_eq!(rows(customer_id).await, (None, None));
     on.commit(&full).await;
-    let find = async || Ok(on.entitlements().customer_of(id).await.unwrap());
+    let find = async || Ok(on.store().customer_of(id).await.unwrap());
     let found = until("the index knows", Duration::from_secs(10), find)
         .await
         .unwrap();
     assert_eq!(found, *customer_id);
-    assert_eq!(
-        on.entitlements().subscription(customer_id, id).await,
-        Ok(Some(subscription.clone()))
-    );
-    assert_eq!(
-        on.entitlements().contact(customer_id).await,
-        Ok(full.contact.clone())
-    );
+    let expected = (full.subscription, full.contact);
+    assert_eq!(rows(customer_id).await, expected);
     let stranger = CustomerId::new(unique("fcus")).unwrap();
-    assert_eq!(
-        on.entitlements().subscription(&stranger, id).await,
-        Ok(None)
-    );
-    assert_eq!(on.entitlements().contact(&stranger).await, Ok(None));
+    assert_eq!(rows(&stranger).await, (None, None));
 }
 
 /// The attributes that other systems read in the tables.
@@ -1774,8 +1610,8 @@ async fn items_say_what_their_readers_need() {
         ..rows::full(recorded(&on).await.event_id)
     };
     assert_eq!(on.commit(&full).await, Committed::Now);
-    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-    let number = |number: i64| aws_sdk_dynamodb::types::AttributeValue::N(number.to_string());
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let number = |number: i64| AttributeValue::N(number.to_string());
     let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
     let read = async |table: &str, key: &[(&str, &str)]| {
         let get = client.get_item().table_name(table).consistent_read(true);
@@ -1786,16 +1622,10 @@ async fn items_say_what_their_readers_need() {
     };
 
     let order = order_of(&full);
-    let item = read(
-        &stack.tables.orders,
-        &[("order_id", order.order_id.as_str())],
-    )
-    .await;
+    let key = [("order_id", order.order_id.as_str())];
+    let item = read(&stack.tables.orders, &key).await;
     assert_eq!(item["state"], text("partly_paid"));
-    assert_eq!(
-        item["disputed"],
-        aws_sdk_dynamodb::types::AttributeValue::Bool(true)
-    );
+    assert_eq!(item["disputed"], AttributeValue::Bool(true));
 
     let row = &full.entitlements[0];
     let entry = format!("product#{}", row.product_id);
@@ -1828,10 +1658,8 @@ async fn items_say_what_their_readers_need() {
     let notice = &full.receipts[0];
     let id = notice.receipt_id.as_str();
     let pending = async || {
-        read(&stack.tables.receipts, &[("receipt_id", id)])
-            .await
-            .get("open")
-            .cloned()
+        let item = read(&stack.tables.receipts, &[("receipt_id", id)]).await;
+        item.get("open").cloned()
     };
     assert_eq!(pending().await, Some(text("due#2099-12-31")));
     on.lease(notice, "a").await;

@@ -17,7 +17,7 @@ use domain::{
 };
 use intake::answer::{Answer, Kept};
 use kit::prelude::*;
-use kit::{drive::RULES, signed::signed_as, stand_in::Kind, story::SECRET};
+use kit::{signed::signed_as, stand_in::Kind, story::SECRET};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -467,16 +467,7 @@ impl Delay for NoDelay {
 /// Hands a batch to a function, as Lambda does.
 async fn hand_over<J: Job, W: batch::Worker<J>>(name: &str, bundle: &Bundle, worker: &W) {
     let event = serde_json::from_str(&read(name)).unwrap();
-    let answer = batch::run(
-        event,
-        bundle.invocation("request"),
-        RULES,
-        worker,
-        &NoDelay,
-        &bundle.world,
-    )
-    .await
-    .unwrap();
+    let answer = bundle.invoke(event, "request", worker, &NoDelay).await;
     assert!(answer.batch_item_failures.is_empty(), "{name}");
 }
 

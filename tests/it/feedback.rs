@@ -5,16 +5,17 @@ use ::feedback::{
     notice::{NoReport, Notice},
     without_trials,
 };
-use aws::batch::{self, Attempt};
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws::batch::Attempt;
+use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{
-    ports::{Orders as _, ReceiptAdmin as _, Receipts as _},
+    ports::{Orders as _, ReceiptAdmin as _, Receipts as _, Suppressions as _},
     sale::delivery_failure::DeliveryFailure,
 };
 use kit::prelude::*;
 use kit::{
-    drive::{RULES, TRY_LASTS},
+    drive::TRY_LASTS,
     ses::{KINDS, Taken},
+    sqs::batch_of,
 };
 use receipts::{LEASE_MARGIN, Unsent};
 use serde_json::{Value, json};
@@ -27,20 +28,14 @@ const SOON: Duration = Duration::from_secs(90);
 /// An order is committed and its receipt is unsent; nothing is queued.
 async fn unsent(bundle: &Bundle, n: u64) -> Receipt {
     bundle.sell(n).await;
-    let event_id = domain::values::ids::EventId::new(format!("fevt_{n}")).unwrap();
-    assert_matches!(
-        bundle.fulfillment.fulfill(&event_id, 1).await,
-        Outcome::Accepted(_)
-    );
+    let event_id = event_id(&format!("fevt_{n}"));
+    let ended = bundle.fulfillment.fulfill(&event_id, 1).await;
+    assert_matches!(ended, Outcome::Accepted(_));
     let mut kept = bundle.world.kept();
     kept.fulfillment_queue.clear();
     kept.calls.clear();
-    let order_id = purchase(n).order_id().to_owned();
-    kept.receipts
-        .values()
-        .find(|receipt| receipt.order_id.as_str() == order_id)
-        .unwrap()
-        .clone()
+    drop(kept);
+    bundle.receipt(&bundle.order(n).receipt_id.unwrap())
 }
 
 async fn send(bundle: &Bundle, id: &ReceiptId, owner: &str) -> receipts::Ended {
@@ -127,6 +122,10 @@ fn settled() -> Ended {
     })
 }
 
+fn is_taken(ended: &Ended) -> bool {
+    matches!(ended, Outcome::Accepted(_))
+}
+
 fn held() -> receipts::Ended {
     Outcome::Rejected(Unsent::Held)
 }
@@ -159,10 +158,7 @@ async fn a_mail_that_was_sent_and_never_marked_is_settled_by_feedback_and_not_ma
             let mail = sent_and_not_marked(&bundle, &id).await;
             assert_matches!(bundle.receipt(&id).state, ReceiptState::Leased { .. });
             assert_eq!(tell(&bundle, &mail, kind).await, settled());
-            let sent = ReceiptState::Sent {
-                message_id: mail.message_id.clone(),
-                sent_at: mail.at,
-            };
+            let sent = sent_as(mail.message_id.as_str(), mail.at);
             assert_eq!(bundle.receipt(&id).state, sent);
             // The message that the killed process had comes back, again and again.
             bundle.drain().await;
@@ -199,11 +195,7 @@ async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() 
     let id = unsent(&bundle, 1).await.receipt_id;
     let first = sent_and_not_marked(&bundle, &id).await;
     bundle.world.pass(TRY_LASTS + LEASE_MARGIN);
-    assert!(matches!(
-        send(&bundle, &id, "b").await,
-        Outcome::Accepted(_)
-    ));
-    let second = taken(&bundle, &id);
+    let second = sent(&bundle, &id, "b").await;
     let before = bundle.receipt(&id).state;
     for mail in [&first, &second] {
         let _ = tell(&bundle, mail, "send").await;
@@ -219,14 +211,9 @@ async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
     let mail = sent_and_not_marked(&bundle, &id).await;
     assert_eq!(tell(&bundle, &mail, "send").await, settled());
     let before = bundle.receipt(&id);
-    let state = ReceiptState::Sent {
-        message_id: mail.message_id.clone(),
-        sent_at: bundle.world.now(),
-    };
-    let marked = bundle
-        .world
-        .end_lease(&id, &OwnerToken::new("a").unwrap(), &state, None)
-        .await;
+    let state = sent_as(mail.message_id.as_str(), bundle.world.now());
+    let owner = OwnerToken::new("a").unwrap();
+    let marked = bundle.world.end_lease(&id, &owner, &state, None).await;
     assert_eq!(marked, Ok(Changed::Raced));
     assert_eq!(bundle.receipt(&id), before);
 }
@@ -242,14 +229,10 @@ async fn a_mail_that_ses_would_not_send_fails_its_receipt() {
             delivery_failure: Some(DeliveryFailure::Refused),
         };
         assert_eq!(tell(&bundle, &mail, kind).await, Outcome::Accepted(failed));
-        assert_eq!(
-            delivery_failure(&bundle, &receipt),
-            Some(DeliveryFailure::Refused)
-        );
-        assert!(
-            bundle.world.kept().marks.is_empty(),
-            "the address is not to blame"
-        );
+        let refused = Some(DeliveryFailure::Refused);
+        assert_eq!(delivery_failure(&bundle, &receipt), refused);
+        // The address is not to blame.
+        assert!(bundle.world.kept().marks.is_empty(), "{kind}");
     }
 }
 
@@ -272,26 +255,13 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
         let mail = sent(&bundle, &first.receipt_id, "a").await;
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(Some(word)));
-        assert_eq!(
-            delivery_failure(&bundle, &first),
-            Some(word),
-            "the order says so"
-        );
-        assert_eq!(
-            delivery_failure(&bundle, &first).unwrap().to_string(),
-            serde_json::to_value(word).unwrap().as_str().unwrap()
-        );
+        let failure = delivery_failure(&bundle, &first);
+        assert_eq!(failure, Some(word), "the order says so");
+        assert_eq!(json!(word), json!(word.to_string()));
 
         // The same person, however the address is spelled, and another one.
         let second = unsent(&bundle, 2).await;
-        bundle
-            .world
-            .kept()
-            .orders
-            .get_mut(&second.order_id)
-            .unwrap()
-            .customer
-            .email = Some(mail.to.to_uppercase());
+        bundle.correct_address(&second.order_id, &mail.to.to_uppercase());
         let failed = Outcome::Rejected(Unsent::Failed(reason.to_owned()));
         assert_eq!(send(&bundle, &second.receipt_id, "b").await, failed);
         assert_eq!(bundle.receipt(&second.receipt_id).state, failed_for(reason));
@@ -316,15 +286,9 @@ async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_
     let receipt = unsent(&bundle, 1).await;
     let mail = sent(&bundle, &receipt.receipt_id, "a").await;
     assert_eq!(tell(&bundle, &mail, "send").await, noted(None));
-    assert_eq!(
-        tell(&bundle, &mail, "complaint.suppressed").await,
-        noted(BOUNCED)
-    );
-    assert_eq!(
-        delivery_failure(&bundle, &receipt),
-        BOUNCED,
-        "it did not arrive"
-    );
+    let told = tell(&bundle, &mail, "complaint.suppressed").await;
+    assert_eq!(told, noted(BOUNCED), "it did not arrive");
+    assert_eq!(delivery_failure(&bundle, &receipt), BOUNCED);
     let mark = bundle.world.kept().marks[&AddressHash::of(&mail.to)].clone();
     assert!(mark.bounced_at.is_some() && mark.complained_at.is_none());
 }
@@ -334,10 +298,8 @@ async fn a_full_mailbox_is_told_of_and_written_to_again() {
     let bundle = open_shop(OnUnknown::Resend);
     let first = unsent(&bundle, 1).await;
     let mail = sent(&bundle, &first.receipt_id, "a").await;
-    assert_eq!(
-        tell(&bundle, &mail, "bounce.transient").await,
-        noted(BOUNCED)
-    );
+    let told = tell(&bundle, &mail, "bounce.transient").await;
+    assert_eq!(told, noted(BOUNCED));
     assert_eq!(delivery_failure(&bundle, &first), BOUNCED);
     let second = unsent(&bundle, 2).await;
     sent(&bundle, &second.receipt_id, "b").await;
@@ -361,10 +323,8 @@ async fn an_automatic_answer_is_no_trouble_and_a_mail_that_came_back_after_all_i
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(after), "{kind}");
         assert_eq!(delivery_failure(&bundle, &receipt), after, "{kind}");
-        assert!(
-            bundle.world.kept().marks.is_empty(),
-            "another mail may arrive"
-        );
+        // Another mail may arrive.
+        assert!(bundle.world.kept().marks.is_empty(), "{kind}");
     }
 }
 
@@ -377,10 +337,8 @@ async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_correcte
         settled: Some(ReceiptStatus::Sent),
         delivery_failure: BOUNCED,
     };
-    assert_eq!(
-        tell(&bundle, &mail, "bounce").await,
-        Outcome::Accepted(bounced)
-    );
+    let told = tell(&bundle, &mail, "bounce").await;
+    assert_eq!(told, Outcome::Accepted(bounced));
     bundle.correct_address(&receipt.order_id, "pat@new.example");
     reopen(&bundle, &bundle.receipt(&receipt.receipt_id)).await;
     for kind in ["send", "bounce", "send"] {
@@ -403,19 +361,13 @@ async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_tha
         let held = bundle.receipt(&id);
         assert!(held.mails.is_empty());
         reopen(&bundle, &held).await;
-        assert!(
-            matches!(tell(&bundle, &first, facts).await, Outcome::Accepted(_)),
-            "{facts}"
-        );
+        assert!(is_taken(&tell(&bundle, &first, facts).await), "{facts}");
         assert_eq!(bundle.receipt(&id).state, UNSENT, "{facts}");
         // After a bounce, so that the address is written to.
         bundle.world.pass(Duration::from_hours(24));
         clear(&bundle, &first);
-        assert!(
-            matches!(send(&bundle, &id, "c").await, Outcome::Accepted(_)),
-            "{facts}"
-        );
-        assert_eq!(bundle.mails(), 2);
+        sent(&bundle, &id, "c").await;
+        assert_eq!(bundle.mails(), 2, "{facts}");
     }
 }
 
@@ -478,15 +430,8 @@ async fn all_at_once_come_to_the_same_end() {
     let facts: Vec<Notice> = ["send", "delivery", "bounce"]
         .map(|kind| notice(&mail.facts(kind)))
         .into();
-    let ended =
-        futures_util::future::join_all(facts.iter().map(|notice| bundle.feedback.take(notice)))
-            .await;
-    assert!(
-        ended
-            .iter()
-            .all(|ended| matches!(ended, Outcome::Accepted(_))),
-        "{ended:?}"
-    );
+    let ended = join_all(facts.iter().map(|notice| bundle.feedback.take(notice))).await;
+    assert!(ended.iter().all(is_taken), "{ended:?}");
     assert!(is_sent(&bundle, &receipt.receipt_id));
     assert_eq!(delivery_failure(&bundle, &receipt), BOUNCED);
 }
@@ -525,17 +470,12 @@ async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
             bundle.strike(call, fault);
             let _ = bundle.world.run(tell(&bundle, &mail, "bounce")).await;
             let ended = tell(&bundle, &mail, "bounce").await;
-            assert!(
-                matches!(ended, Outcome::Accepted(_) | Outcome::Duplicate),
-                "{call} {fault:?}: {ended:?}"
-            );
-            assert!(is_sent(&bundle, &receipt.receipt_id), "{call} {fault:?}");
-            assert_eq!(
-                delivery_failure(&bundle, &receipt),
-                BOUNCED,
-                "{call} {fault:?}"
-            );
-            assert!(is_suppressed(&bundle, &mail), "{call} {fault:?}");
+            let what = format!("{call} {fault:?}");
+            let is_done = is_taken(&ended) || ended == Outcome::Duplicate;
+            assert!(is_done, "{what}: {ended:?}");
+            assert!(is_sent(&bundle, &receipt.receipt_id), "{what}");
+            assert_eq!(delivery_failure(&bundle, &receipt), BOUNCED, "{what}");
+            assert!(is_suppressed(&bundle, &mail), "{what}");
         }
     }
 }
@@ -550,11 +490,8 @@ async fn a_report_of_an_unknown_receipt_is_dropped_and_its_address_remembered() 
         at: bundle.world.now(),
     };
     for kind in KINDS {
-        assert_eq!(
-            tell(&bundle, &mail, kind).await,
-            Outcome::Rejected(Dropped::NoReceipt),
-            "{kind}"
-        );
+        let told = tell(&bundle, &mail, kind).await;
+        assert_eq!(told, Outcome::Rejected(Dropped::NoReceipt), "{kind}");
     }
     assert_eq!(bundle.world.kept().marks.len(), 1);
     assert!(bundle.world.kept().receipts.is_empty() && bundle.world.kept().orders.is_empty());
@@ -567,39 +504,15 @@ async fn what_is_not_ours_or_not_needed_is_dropped_and_asks_nobody() {
     let mail = sent_and_not_marked(&bundle, &id).await;
     bundle.world.kept().calls.clear();
     let mut strange = mail.facts("bounce");
-    strange["mail"]["tags"]
-        .as_object_mut()
-        .unwrap()
-        .remove("receipt_id");
+    let tags = strange["mail"]["tags"].as_object_mut().unwrap();
+    tags.remove("receipt_id");
     let mut opened = mail.facts("send");
     opened["eventType"] = json!("Open");
     for (facts, why) in [(strange, NoReport::NotOurs), (opened, NoReport::NotNeeded)] {
-        assert_eq!(
-            bundle.feedback.take(&notice(&facts)).await,
-            Outcome::Rejected(why.into())
-        );
+        let ended = bundle.feedback.take(&notice(&facts)).await;
+        assert_eq!(ended, Outcome::Rejected(why.into()));
     }
     assert_eq!(bundle.world.kept().calls, [""; 0]);
-}
-
-fn batch(bodies: &[String]) -> SqsEvent {
-    let mut event = SqsEvent::default();
-    for (n, body) in bodies.iter().enumerate() {
-        let mut record = SqsMessage::default();
-        record.message_id = Some(format!("m{n}"));
-        record.receipt_handle = Some(format!("h{n}"));
-        record.body = Some(body.clone());
-        event.records.push(record);
-    }
-    event
-}
-
-fn failures(response: &SqsBatchResponse) -> Vec<&str> {
-    response
-        .batch_item_failures
-        .iter()
-        .map(|failure| failure.item_identifier.as_str())
-        .collect()
 }
 
 #[tokio::test]
@@ -614,19 +527,11 @@ async fn what_is_no_report_fails_alone_and_a_trial_of_the_topic_not_at_all() {
         json!({"eventType": "Bounce"}).to_string(),
         mail.facts("delivery").to_string(),
     ];
-    let event = without_trials(batch(&bodies));
-    let invocation = bundle.invocation("r1");
-    let response = batch::run(
-        event,
-        invocation,
-        RULES,
-        &bundle.feedback,
-        &bundle.world,
-        &bundle.world,
-    )
-    .await
-    .unwrap();
-    assert_eq!(failures(&response), ["m0", "m3"]);
+    let reports = without_trials(batch_of(bodies));
+    let response = bundle.invoke(reports, "r1", &bundle.feedback, &bundle.world);
+    let failures = response.await.batch_item_failures;
+    let failed: Vec<_> = failures.iter().map(|one| &one.item_identifier).collect();
+    assert_eq!(failed, ["m0", "m3"]);
     assert!(is_sent(&bundle, &id));
 }
 
@@ -642,7 +547,7 @@ fn the_sample_for_a_container_is_one_of_the_samples() {
 
 /// A new purchase is sold on the deployed stack, and its receipt sent.
 async fn sold(play: &Play) -> Receipt {
-    let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap();
+    let number = number();
     let mut purchase = Purchase::numbered(number);
     for line in purchase.line_items.as_array_mut().unwrap() {
         line["price"]["product"]["client_reference_id"] = json!(format!("SKU-{number}"));
@@ -660,12 +565,8 @@ async fn receipt_until(
     is_so: impl Fn(&Receipt) -> bool,
 ) -> Receipt {
     until(what, SOON, async || {
-        Ok(play
-            .tables
-            .store
-            .receipt(id)
-            .await?
-            .filter(|receipt| is_so(receipt)))
+        let receipt = play.tables.store.receipt(id).await?;
+        Ok(receipt.filter(|receipt| is_so(receipt)))
     })
     .await
     .unwrap()
@@ -679,28 +580,13 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
         panic!("{receipt:?}")
     };
     // Unmarked, as if its process had died after the send.
-    let seen = &receipt;
-    let now = Timestamp::now();
-    assert_eq!(
-        play.tables
-            .store
-            .reopen_receipt(seen, &operator_note(Action::Resent, now), now)
-            .await,
-        Ok(Changed::Now)
-    );
-    let pending = play
-        .tables
-        .store
-        .receipt(&receipt.receipt_id)
-        .await
-        .unwrap()
-        .unwrap();
+    let (store, now) = (&play.tables.store, Timestamp::now());
+    let note = operator_note(Action::Resent, now);
+    let reopened = store.reopen_receipt(&receipt, &note, now).await;
+    assert_eq!(reopened, Ok(Changed::Now));
+    let pending = store.receipt(&receipt.receipt_id).await.unwrap().unwrap();
     let owner = OwnerToken::new("a-process-that-died").unwrap();
-    let claimed = play
-        .tables
-        .store
-        .acquire_lease(&pending, &owner, Timestamp::now())
-        .await;
+    let claimed = store.acquire_lease(&pending, &owner, now).await;
     assert_eq!(claimed, Ok(Changed::Now));
 
     let to = format!("{}@example.com", receipt.order_id.as_str().to_lowercase());
@@ -711,28 +597,16 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
         at: pending.reopened_at.unwrap(),
     };
     let queue = &play.stack.queues.feedback;
-    play.put_message(queue, &mail.facts("send").to_string())
-        .await
-        .unwrap();
-    let settled = receipt_until(
-        &play,
-        &receipt.receipt_id,
-        "the receipt is settled",
-        |receipt| matches!(receipt.state, ReceiptState::Sent { .. }),
-    )
-    .await;
-    assert_eq!(
-        settled.state,
-        ReceiptState::Sent {
-            message_id: mail.message_id.clone(),
-            sent_at: mail.at
-        }
-    );
+    let report = async |kind| {
+        let report = mail.facts(kind).to_string();
+        play.put_message(queue, &report).await.unwrap();
+    };
+    report("send").await;
+    let settled = play.sent_receipt(receipt.order_id.as_str(), SOON).await;
+    assert_eq!(settled.state, sent_as(mail.message_id.as_str(), mail.at));
 
     for kind in ["bounce", "delivery", "bounce", "send"] {
-        play.put_message(queue, &mail.facts(kind).to_string())
-            .await
-            .unwrap();
+        report(kind).await;
     }
     let facts = receipt_until(&play, &receipt.receipt_id, "all is learned", |receipt| {
         let fate = &receipt.mails[&mail.message_id];
@@ -742,49 +616,35 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     assert_eq!(facts.state, settled.state);
     let order_id: &OrderId = &receipt.order_id;
     until("the order says so", SOON, async || {
-        let order = play.tables.store.order(order_id).await?;
-        let delivery_failure =
+        let order = store.order(order_id).await?;
+        let failure =
             order.and_then(|order| order.delivery_failures.get(&receipt.receipt_id).copied());
-        Ok(delivery_failure
-            .filter(|delivery_failure| *delivery_failure == DeliveryFailure::Bounced))
+        Ok((failure == BOUNCED).then_some(()))
     })
     .await
     .unwrap();
-    let mark = domain::ports::Suppressions::suppression(&play.tables.store, &AddressHash::of(&to))
-        .await
-        .unwrap()
-        .unwrap();
+    let mark = store.suppression(&AddressHash::of(&to)).await;
+    let mark = mark.unwrap().unwrap();
     assert!(mark.bounced_at.is_some() && mark.complained_at.is_none());
     // Twice or late, nothing is left to learn; and nothing was mailed again.
-    assert_eq!(
-        play.mails(receipt.order_id.as_str()).await.unwrap().len(),
-        1
-    );
+    let mails = play.mails(receipt.order_id.as_str()).await.unwrap();
+    assert_eq!(mails.len(), 1);
 }
 
 #[tokio::test]
 async fn on_the_deployed_stack_what_is_no_report_ends_in_the_dead_letter_queue_alone() {
     let play = play().await;
     let queue = &play.stack.queues.feedback;
-    let before = play
-        .depth(&play.stack.queues.feedback_dead_letter)
-        .await
-        .unwrap();
-    play.put_message(
-        queue,
-        "Successfully validated SNS topic for Amazon SES event publishing.",
-    )
-    .await
-    .unwrap();
-    play.put_message(queue, "no JSON").await.unwrap();
-    until(
-        "the dead-letter queue has it",
-        Duration::from_mins(4),
-        async || {
-            let depth = play.depth(&play.stack.queues.feedback_dead_letter).await?;
-            Ok((depth > before).then_some(()))
-        },
-    )
+    let dead = &play.stack.queues.feedback_dead_letter;
+    let before = play.depth(dead).await.unwrap();
+    let trial = "Successfully validated SNS topic for Amazon SES event publishing.";
+    for body in [trial, "no JSON"] {
+        play.put_message(queue, body).await.unwrap();
+    }
+    let minutes = Duration::from_mins(4);
+    until("the dead-letter queue has it", minutes, async || {
+        Ok((play.depth(dead).await? > before).then_some(()))
+    })
     .await
     .unwrap();
     // Otherwise the trial might have failed, and wait for another try.
@@ -793,10 +653,5 @@ async fn on_the_deployed_stack_what_is_no_report_ends_in_the_dead_letter_queue_a
     })
     .await
     .unwrap();
-    assert_eq!(
-        play.depth(&play.stack.queues.feedback_dead_letter)
-            .await
-            .unwrap(),
-        before + 1
-    );
+    assert_eq!(play.depth(dead).await.unwrap(), before + 1);
 }

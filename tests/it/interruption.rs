@@ -2,8 +2,8 @@
 //!
 //! One exception cannot be avoided, because SES takes no idempotency key. If the outcome of a mail is unknown, the
 //! policy decides. Under one policy the customer may get two mails, under the other none.
+use kit::drive::HIDDEN_FOR;
 use kit::prelude::*;
-use kit::{drive::HIDDEN_FOR, life::Moment, shop};
 use operator::{
     pace::Pace,
     redrive::{Bounds, redrive},
@@ -88,15 +88,9 @@ impl Stage {
         let later = match story {
             Story::Refunded => refund_of(&paid),
             Story::Subscribed => {
-                let life = Life::of(9);
-                paid = life.purchase.clone();
-                paid.session["test_mode"] = json!(false);
-                life.moments
-                    .iter()
-                    .enumerate()
-                    .filter(|(n, _)| [0, 2, 3].contains(n))
-                    .map(|(_, moment)| live(moment))
-                    .collect()
+                let life = Life::live(9);
+                paid = life.purchase;
+                [0, 2, 3].map(|n| life.moments[n].delivery()).into()
             }
             _ => Vec::new(),
         };
@@ -163,8 +157,7 @@ impl Stage {
         }
         drop(kept);
         if self.story == Story::Subscribed {
-            let mut subscription = Life::of(9).subscription;
-            subscription["test_mode"] = json!(false);
+            let subscription = Life::live(9).subscription;
             self.bundle.provider_has_subscription(&subscription);
         }
     }
@@ -198,28 +191,13 @@ fn refund_of(paid: &Purchase) -> Vec<Delivery> {
     let facts = |event: &str, at: i64, status: &str| {
         let mut refund = sample("refund.updated")["object"]["refund"].take();
         refund["payment_intent_id"] = paid.session["payment_intents"][1].clone();
-        refund["test_mode"] = json!(false);
         refund["status"] = json!(status);
-        let body = shop::event("refund.updated", event, at, "refund", &refund);
-        Delivery {
-            id: format!("msg_{event}"),
-            body: String::from_utf8(body).expect("JSON is UTF-8"),
-        }
+        Delivery::live("refund.updated", event, at, refund)
     };
     vec![
         facts("fevt_r1", 1_760_100_000, "pending"),
         facts("fevt_r2", 1_760_100_005, "succeeded"),
     ]
-}
-
-/// A moment of a life, in live mode.
-fn live(moment: &Moment) -> Delivery {
-    let body = String::from_utf8(moment.body.clone()).expect("JSON is UTF-8");
-    let body = body.replace("\"test_mode\":true", "\"test_mode\":false");
-    Delivery {
-        id: format!("msg_{}", moment.event_id),
-        body,
-    }
 }
 
 /// One of the long cart's things.

@@ -4,38 +4,29 @@ mod words;
 
 use crate::gateway::{Post, answer};
 use aws::{
-    batch::{self, Attempt, Worker},
+    batch::{Attempt, Worker},
     settings::Settings,
 };
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{
-    delivery::{answer::UnclearRefund, event::Unreadable, job::Job},
-    ports::Delay,
-    receipt::{OnUnknown, Receipt, ReceiptKind},
-    sale::restock::RestockPolicy,
-    values::{
-        mode::Mode,
-        outcome::{ReadError, RetryableError},
-    },
+    delivery::{answer::UnclearRefund, event},
+    ports::{Delay, Queue},
 };
 use kit::{
-    drive::{Bundle, RULES},
-    fakes::{Fault, Message},
+    drive::RULES,
+    fakes::Message,
+    prelude::*,
     ses::Taken,
-    shop::{self, Purchase, sample},
     signed::signed_as,
-    story::{Delivery, SECRET, open_shop, purchase, refund_news, sale},
+    sqs::batch_of,
+    story::{SECRET, refund_news},
     sweeping::sweep_over,
 };
 use mail::Merchant;
-use mail::SendError;
-use serde_json::{Value, json};
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
     io,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 use tracing_subscriber::{
     fmt::{MakeWriter, format::JsonFields},
@@ -111,41 +102,16 @@ fn batch<J: Job>(messages: impl IntoIterator<Item = Message<J>>) -> SqsEvent {
         .into_iter()
         .map(|message| serde_json::to_string(&message.job).unwrap());
     let strange = "{\"version\":\"canary-note\"}".to_owned();
-    let mut event = SqsEvent::default();
-    for (n, body) in bodies.chain([strange]).enumerate() {
-        let mut record = SqsMessage::default();
-        record.message_id = Some(format!("m{n}"));
-        record.receipt_handle = Some(format!("h{n}"));
-        record.body = Some(body);
-        event.records.push(record);
-    }
-    event
+    batch_of(bodies.chain([strange]))
 }
 
 /// One invocation of each queue's function, by the same code that Lambda runs.
 async fn work(bundle: &Bundle, request_id: &str) {
-    let jobs = std::mem::take(&mut bundle.world.kept().fulfillment_queue);
-    batch::run(
-        batch(jobs),
-        bundle.invocation(request_id),
-        RULES,
-        &bundle.fulfillment,
-        &NoDelay,
-        &bundle.world,
-    )
-    .await
-    .unwrap();
-    let jobs = std::mem::take(&mut bundle.world.kept().receipt_queue);
-    batch::run(
-        batch(jobs),
-        bundle.invocation(request_id),
-        RULES,
-        &bundle.receipts,
-        &NoDelay,
-        &bundle.world,
-    )
-    .await
-    .unwrap();
+    let jobs = batch(std::mem::take(&mut bundle.world.kept().fulfillment_queue));
+    let (fulfillment, receipts) = (&bundle.fulfillment, &bundle.receipts);
+    bundle.invoke(jobs, request_id, fulfillment, &NoDelay).await;
+    let jobs = batch(std::mem::take(&mut bundle.world.kept().receipt_queue));
+    bundle.invoke(jobs, request_id, receipts, &NoDelay).await;
 }
 
 async fn post(bundle: &Bundle, delivery: &Delivery) {
@@ -163,7 +129,7 @@ async fn everything() {
     let Delivery { id, body } = delivery(1);
     let other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let good = Post::signed(&bundle, &delivery(1));
-    let forged = signed_as(&id, other, &body, domain::ports::Clock::now(&bundle.world));
+    let forged = signed_as(&id, other, &body, bundle.world.now());
     let _ = answer(&bundle, &Post::with(forged, body.as_bytes()).to_http_api()).await;
     for (name, value) in [
         ("svix-signature", "v1,canary-note"),
@@ -172,42 +138,28 @@ async fn everything() {
         ("svix-id", "canary-note.1"),
         ("content-type", "canary-note"),
     ] {
-        let _ = answer(
-            &bundle,
-            &good.clone().header(name, Some(value)).to_http_api(),
-        )
-        .await;
+        let odd = good.clone().header(name, Some(value));
+        let _ = answer(&bundle, &odd.to_http_api()).await;
     }
-    let _ = answer(
-        &bundle,
-        &Post {
-            provider: "canary-note",
-            ..good.clone()
-        }
-        .to_http_api(),
-    )
-    .await;
+    let odd = Post {
+        provider: "canary-note",
+        ..good
+    };
+    let _ = answer(&bundle, &odd.to_http_api()).await;
     // Unreadable, of an unknown type, under an id that another body has, with the table away.
     let odd = |id: &str, body: Value| Delivery {
         id: id.to_owned(),
         body: body.to_string(),
     };
     post(&bundle, &odd("msg_1", json!("canary.mailbox@example.com"))).await;
-    post(
-        &bundle,
-        &odd(
-            "msg_2",
-            json!({"event_id": "canary.mailbox@example.com Serinus"}),
-        ),
-    )
-    .await;
+    let body = json!({"event_id": "canary.mailbox@example.com Serinus"});
+    post(&bundle, &odd("msg_2", body)).await;
     post(&bundle, &odd("msg_3", json!({"event_id": "fevt_x", "event_type": "customer.enchanted", "object": {"email": "canary.mailbox@example.com"}}))).await;
     post(&bundle, &delivery(1)).await;
     let mut changed = purchase_of_the_canary(1);
     changed.session["amount_total"] = json!(1);
     post(&bundle, &Delivery::of(&changed, "fevt_1")).await;
-    let at = bundle.world.kept().calls.len();
-    bundle.world.kept().faults.insert(at, Fault::FailBefore);
+    bundle.strike_next(0, FailBefore);
     post(&bundle, &delivery(2)).await;
     // Fulfilled and sent; short; parked; the provider away; each one's duplicate.
     work(&bundle, "r1").await;
@@ -230,10 +182,9 @@ async fn everything() {
         ReadError::Transient(away.clone()),
         ReadError::KeyRefused { status: 401 },
     ]);
-    bundle.world.kept().mail_faults.extend([
-        SendError::Refused("SES will not take this address".to_owned()),
-        SendError::Unknown("no answer in time".to_owned()),
-    ]);
+    let refused = SendError::Refused("SES will not take this address".to_owned());
+    let unknown = SendError::Unknown("no answer in time".to_owned());
+    bundle.world.kept().mail_faults.extend([refused, unknown]);
     work(&bundle, "r2").await;
     // An invalid address, and the one whose mail has an unknown outcome.
     let mut nowhere = sale(&purchase_of_the_canary(7));
@@ -242,21 +193,14 @@ async fn everything() {
     post(&bundle, &delivery(7)).await;
     work(&bundle, "r3").await;
     bundle.world.pass(Duration::from_hours(1));
-    let unsent: Vec<_> = bundle
-        .world
-        .kept()
-        .receipts
-        .values()
-        .filter(|row| row.is_unfinished())
-        .map(|row| row.receipt_id.clone())
-        .collect();
+    let unsent: Vec<_> = {
+        let kept = bundle.world.kept();
+        let unsent = kept.receipts.values().filter(|row| row.is_unfinished());
+        unsent.map(|row| row.receipt_id.clone()).collect()
+    };
     for receipt_id in unsent {
-        domain::ports::Queue::send(
-            &bundle.world,
-            &domain::delivery::job::ReceiptJob::V1 { receipt_id },
-        )
-        .await
-        .unwrap();
+        let job = ReceiptJob::V1 { receipt_id };
+        Queue::send(&bundle.world, &job).await.unwrap();
     }
     work(&bundle, "r4").await;
     after_the_sale(&bundle).await;
@@ -272,37 +216,19 @@ async fn everything() {
     );
     work(&bundle, "r6").await;
     // Committed by an attempt that died before it could pass the receipt on.
-    let event_id = domain::values::ids::EventId::new("fevt_1").unwrap();
+    let event_id = event_id("fevt_1");
     if let Some(event) = bundle.world.kept().events.get_mut(&event_id) {
-        event.state = domain::delivery::stored_event::EventState::Committed;
+        event.state = EventState::Committed;
     }
-    domain::ports::Queue::send(
-        &bundle.world,
-        &domain::delivery::job::FulfillmentJob::V1 { event_id },
-    )
-    .await
-    .unwrap();
+    let job = FulfillmentJob::V1 { event_id };
+    Queue::send(&bundle.world, &job).await.unwrap();
     work(&bundle, "r7").await;
     notices(&bundle).await;
     announced(&bundle).await;
     // The deletion's first job ends the event, and the second one erases the customer.
     let customer = purchase_of_the_canary(1).customer;
-    let gone = shop::event(
-        "customer.deleted",
-        "fevt_gone",
-        1_768_200_000,
-        "customer",
-        &customer,
-    );
-    let body = String::from_utf8(gone).unwrap();
-    post(
-        &bundle,
-        &Delivery {
-            id: "msg_gone".to_owned(),
-            body,
-        },
-    )
-    .await;
+    let gone = Delivery::live("customer.deleted", "fevt_gone", 1_768_200_000, customer);
+    post(&bundle, &gone).await;
     work(&bundle, "r8").await;
     work(&bundle, "r9").await;
     given_up(&bundle).await;
@@ -331,37 +257,29 @@ async fn after_the_sale(bundle: &Bundle) {
         resource["payment_intent_id"] = payment.clone();
         resource["metadata"] = json!({"note": "canary-note"});
     };
-    let customer = paid.customer.clone();
-    post(
-        bundle,
-        &change("customer.updated", "customer", &|resource| {
-            *resource = customer.clone();
-        }),
-    )
-    .await;
-    post(bundle, &change("refund.updated", "refund", &of_payment)).await;
-    post(
-        bundle,
-        &change("charge.dispute.created", "dispute", &of_payment),
-    )
-    .await;
-    post(bundle, &change("product.updated", "product", &|_| {})).await;
+    let renamed = |resource: &mut Value| *resource = paid.customer.clone();
+    for delivery in [
+        change("customer.updated", "customer", &renamed),
+        change("refund.updated", "refund", &of_payment),
+        change("charge.dispute.created", "dispute", &of_payment),
+        change("product.updated", "product", &|_| {}),
+    ] {
+        post(bundle, &delivery).await;
+    }
     work(bundle, "r5").await;
 }
 
 /// A notice that is no longer true, a notice for a later day, and a sweep.
 async fn notices(bundle: &Bundle) {
-    let order = bundle
-        .world
-        .kept()
-        .orders
-        .values()
-        .find(|order| order.customer.customer_id.is_some())
-        .cloned();
-    let order_id = order.unwrap().order_id;
-    let now = domain::ports::Clock::now(&bundle.world);
-    let subscription_id = domain::values::ids::SubscriptionId::new("fsub_1").unwrap();
-    let invoice_id = domain::values::ids::InvoiceId::new("fin_1").unwrap();
+    let order_id = {
+        let kept = bundle.world.kept();
+        let mut orders = kept.orders.values();
+        let order = orders.find(|order| order.customer.customer_id.is_some());
+        order.unwrap().order_id.clone()
+    };
+    let now = bundle.world.now();
+    let subscription_id = SubscriptionId::new("fsub_1").unwrap();
+    let invoice_id = InvoiceId::new("fin_1").unwrap();
     let failed = ReceiptKind::PaymentFailed {
         subscription_id: subscription_id.clone(),
         invoice_id,
@@ -374,15 +292,12 @@ async fn notices(bundle: &Bundle) {
     for (kind, due_at) in [(failed, None), (ends, Some(now + Duration::from_hours(24)))] {
         let receipt = Receipt::new(&order_id, kind, due_at, now).unwrap();
         let receipt_id = receipt.receipt_id.clone();
-        bundle
-            .world
-            .kept()
-            .receipts
-            .insert(receipt_id.clone(), receipt);
-        let job = domain::delivery::job::ReceiptJob::V1 { receipt_id };
-        domain::ports::Queue::send(&bundle.world, &job)
-            .await
-            .unwrap();
+        {
+            let mut kept = bundle.world.kept();
+            kept.receipts.insert(receipt_id.clone(), receipt);
+        }
+        let job = ReceiptJob::V1 { receipt_id };
+        Queue::send(&bundle.world, &job).await.unwrap();
     }
     work(bundle, "r8").await;
     sweep_over(&bundle.world).run().await.unwrap();
@@ -413,12 +328,7 @@ impl Worker<Raw> for Panics {
 
 /// A panic and a message that fails for the last time.
 async fn given_up(bundle: &Bundle) {
-    let job = Raw(json!({"note": "canary-note"}));
-    let mut last = batch([Message {
-        job,
-        receives: 0,
-        visible_at: jiff::Timestamp::UNIX_EPOCH,
-    }]);
+    let mut last = batch([message(json!({"note": "canary-note"}))]);
     for record in &mut last.records {
         record.attributes.insert(
             "ApproximateReceiveCount".to_owned(),
@@ -438,16 +348,7 @@ async fn given_up(bundle: &Bundle) {
             rest(panic);
         }
     }));
-    batch::run(
-        last,
-        bundle.invocation("r9"),
-        RULES,
-        &Panics,
-        &NoDelay,
-        &bundle.world,
-    )
-    .await
-    .unwrap();
+    bundle.invoke(last, "r9", &Panics, &NoDelay).await;
     std::panic::set_hook(Box::new(move |panic| others(panic)));
 }
 
@@ -477,19 +378,16 @@ fn cannot_start() {
 /// SES feedback on the canary's mails, on an unknown one, and on a foreign one.
 async fn what_ses_tells(bundle: &Bundle) {
     let mail = |receipt_id: &str| Taken {
-        receipt_id: domain::values::ids::ReceiptId::new(receipt_id).unwrap(),
-        message_id: domain::values::ids::MessageId::new("ses-1").unwrap(),
+        receipt_id: ReceiptId::new(receipt_id).unwrap(),
+        message_id: MessageId::new("ses-1").unwrap(),
         to: CANARIES[0].to_owned(),
-        at: domain::ports::Clock::now(&bundle.world),
+        at: bundle.world.now(),
     };
     let held = {
         let kept = bundle.world.kept();
-        kept.receipts
-            .values()
-            .find(|row| row.state == domain::receipt::ReceiptState::Held)
-            .unwrap()
-            .receipt_id
-            .clone()
+        let mut rows = kept.receipts.values();
+        let held = rows.find(|row| row.state == ReceiptState::Held);
+        held.unwrap().receipt_id.clone()
     };
     let held = mail(held.as_str());
     let mut not_ours = held.facts("bounce");
@@ -505,27 +403,13 @@ async fn what_ses_tells(bundle: &Bundle) {
         opened,
         json!("Successfully validated SNS topic canary-note"),
     ];
-    let message = |facts: Value| Message {
-        job: Raw(facts),
-        receives: 0,
-        visible_at: jiff::Timestamp::UNIX_EPOCH,
-    };
     let mut batch_of_reports = batch(facts.map(message));
     // The trial of the topic is no JSON.
     batch_of_reports.records[6].body =
         Some("Successfully validated SNS topic canary-note".to_owned());
-    let invocation = bundle.invocation("r6");
     let reports = feedback::without_trials(batch_of_reports);
-    batch::run(
-        reports,
-        invocation,
-        RULES,
-        &bundle.feedback,
-        &NoDelay,
-        &bundle.world,
-    )
-    .await
-    .unwrap();
+    let worker = &bundle.feedback;
+    bundle.invoke(reports, "r6", worker, &NoDelay).await;
 }
 
 /// A message as it is.
@@ -535,6 +419,14 @@ struct Raw(Value);
 impl Job for Raw {
     fn subject(&self) -> Cow<'_, str> {
         "".into()
+    }
+}
+
+fn message(body: Value) -> Message<Raw> {
+    Message {
+        job: Raw(body),
+        receives: 0,
+        visible_at: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -563,32 +455,16 @@ async fn rings(facts: &[&str]) -> Vec<(String, bool)> {
         post(&bundle, &Delivery::of(&purchase(1), "fevt_1")).await;
         work(&bundle, "r1").await;
         let receipt_id = bundle.world.kept().mails[0].receipt_id.clone();
-        let message_id = domain::values::ids::MessageId::new("ses-1").unwrap();
-        let at = domain::ports::Clock::now(&bundle.world);
         let mail = Taken {
             receipt_id,
-            message_id,
+            message_id: MessageId::new("ses-1").unwrap(),
             to: "pat@example.com".to_owned(),
-            at,
+            at: bundle.world.now(),
         };
         for kind in facts {
-            let job = Raw(mail.facts(kind));
-            let reports = batch([Message {
-                job,
-                receives: 0,
-                visible_at: jiff::Timestamp::UNIX_EPOCH,
-            }]);
-            let invocation = bundle.invocation("r2");
-            batch::run(
-                reports,
-                invocation,
-                RULES,
-                &bundle.feedback,
-                &NoDelay,
-                &bundle.world,
-            )
-            .await
-            .unwrap();
+            let reports = batch([message(mail.facts(kind))]);
+            let worker = &bundle.feedback;
+            bundle.invoke(reports, "r2", worker, &NoDelay).await;
         }
     })
     .await;
@@ -670,7 +546,7 @@ async fn a_refund_that_fails_beside_one_that_is_not_understood_calls_a_person_on
     work(&bundle, "r1").await;
     bundle.world.kept().unclear_refund = Some(UnclearRefund {
         refund_id: None,
-        why: Unreadable::Missing("refund.amount"),
+        why: event::Unreadable::Missing("refund.amount"),
     });
     let mut event = sample("checkout.session.refunded");
     event["object"]["checkout_session"] = json!(sold.order_id());
@@ -699,10 +575,7 @@ async fn a_refund_that_fails_beside_one_that_is_not_understood_calls_a_person_on
 async fn every_gauge_of_the_template_is_a_number_in_the_line_of_a_sweep() {
     let bundle = open_shop(OnUnknown::Hold);
     let lines = logged(async {
-        kit::sweeping::sweep_over(&bundle.world)
-            .run()
-            .await
-            .unwrap();
+        sweep_over(&bundle.world).run().await.unwrap();
         announced(&bundle).await;
     })
     .await;

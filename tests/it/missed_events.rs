@@ -3,11 +3,10 @@
 
 use domain::{
     access::subscription::SubscriptionStatus,
-    delivery::secrets::ApiKey,
-    ports::{Answering, ApiKeys},
     upkeep::recovery::{Count, List, Reconciled},
 };
 use kit::{
+    flint_shop::{FlintKey, flint_id},
     prelude::*,
     reconciling::reconcile_over,
     signed::signed_as,
@@ -16,23 +15,6 @@ use kit::{
 };
 use providers::{Connection, Providers};
 use std::sync::Arc;
-
-#[derive(Debug)]
-struct Key(&'static str);
-
-impl ApiKeys for Key {
-    fn current(&self) -> Answering<'_, ApiKey> {
-        Box::pin(async { ApiKey::new(self.0).unwrap() })
-    }
-
-    fn reread(&self) -> Answering<'_, Option<ApiKey>> {
-        Box::pin(async { None })
-    }
-}
-
-fn flint_id() -> ProviderId {
-    "flint".parse().unwrap()
-}
 
 /// A shop that sells through Flex and Flint, with Flint's API.
 struct Shop {
@@ -89,7 +71,7 @@ impl Shop {
         };
         let client = providers::connected("flint", &connection).unwrap();
         let all: Providers = bundle.world.providers();
-        let all = all.with(flint_id(), client, Some(Arc::new(Key(key))));
+        let all = all.with(flint_id(), client, Some(Arc::new(FlintKey(key))));
         bundle.intake.providers = all.clone();
         bundle.fulfillment.providers = all;
         Self { bundle, flint }

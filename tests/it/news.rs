@@ -6,7 +6,7 @@ use domain::{
     sale::{dispute::DisputeStage, statement::Capture},
     values::ids::DisputeId,
 };
-use kit::{prelude::*, shop, story::payment_facts, sweeping::sweep_over};
+use kit::{prelude::*, story::payment_facts, sweeping::sweep_over};
 use proptest::prelude::*;
 
 /// The shop, with the first sale sold.
@@ -21,16 +21,6 @@ fn completed(event_id: &str) -> Delivery {
     Delivery::of(&purchase(1), event_id)
 }
 
-/// An event of some type, in live mode.
-fn change(kind: &str, event_id: &str, at: i64, name: &str, mut resource: Value) -> Delivery {
-    resource["test_mode"] = json!(false);
-    let body = shop::event(kind, event_id, at, name, &resource);
-    Delivery {
-        id: format!("msg_{event_id}"),
-        body: String::from_utf8(body).unwrap(),
-    }
-}
-
 /// A payment of the first purchase: the first or the second.
 fn payment(n: usize) -> String {
     purchase(1).session["payment_intents"][n]
@@ -42,7 +32,7 @@ fn payment(n: usize) -> String {
 /// An event of the sale itself.
 fn of_session(kind: &str, event_id: &str) -> Delivery {
     let session = purchase(1).session;
-    change(kind, event_id, AFTER, "checkout_session", session)
+    Delivery::live(kind, event_id, AFTER, session)
 }
 
 /// Some time after the sale.
@@ -50,13 +40,7 @@ const AFTER: i64 = 1_760_100_000;
 
 /// The refund of the tote: it costs exactly as much.
 fn refund(kind: &str, event_id: &str, at: i64, status: &str) -> Delivery {
-    change(
-        kind,
-        event_id,
-        at,
-        "refund",
-        refunded("fre_1", 1825, status),
-    )
+    Delivery::live(kind, event_id, at, refunded("fre_1", 1825, status))
 }
 
 /// A refund of the second payment.
@@ -76,19 +60,12 @@ fn dispute(event_id: &str, at: i64, kind: &str, status: &str) -> Delivery {
     dispute["dispute_id"] = json!("fdsp_1");
     dispute["payment_intent_id"] = json!(payment(0));
     dispute["status"] = json!(status);
-    change(
-        &format!("charge.dispute.{kind}"),
-        event_id,
-        at,
-        "dispute",
-        dispute,
-    )
+    Delivery::live(&format!("charge.dispute.{kind}"), event_id, at, dispute)
 }
 
 fn state(bundle: &Bundle, event_id: &str) -> (EventState, Option<String>) {
-    let kept = bundle.world.kept();
-    let event = &kept.events[&EventId::new(event_id).unwrap()];
-    (event.state, event.reason.clone())
+    let event = bundle.event(event_id);
+    (event.state, event.reason)
 }
 
 fn receipts(bundle: &Bundle) -> Vec<String> {
@@ -130,17 +107,19 @@ fn has_released_nothing(bundle: &Bundle) {
     assert!(kept.movements.is_empty() && kept.receipts.is_empty() && kept.mails.is_empty());
 }
 
-fn succeeded(event_id: &str, n: usize) -> Delivery {
-    let mut intent = sample("payment_intent.succeeded")["object"]["payment_intent"].take();
+/// An event of a payment's own, in which its whole share is received if it succeeds.
+fn intent(kind: &str, event_id: &str, n: usize) -> Delivery {
+    let kind = format!("payment_intent.{kind}");
+    let mut intent = sample(&kind)["object"]["payment_intent"].take();
     intent["payment_intent_id"] = json!(payment(n));
-    (intent["amount"], intent["amount_received"]) = (json!(3497), json!(3497));
-    change(
-        "payment_intent.succeeded",
-        event_id,
-        1_760_090_100,
-        "payment_intent",
-        intent,
-    )
+    if kind.ends_with("succeeded") {
+        (intent["amount"], intent["amount_received"]) = (json!(3497), json!(3497));
+    }
+    Delivery::live(&kind, event_id, 1_760_090_100, intent)
+}
+
+fn succeeded(event_id: &str, n: usize) -> Delivery {
+    intent("succeeded", event_id, n)
 }
 
 #[tokio::test]
@@ -148,17 +127,7 @@ async fn an_authorization_that_is_released_ends_its_order_by_the_payments_own_ev
     let bundle = unpaid(Capture::Manual, "requires_capture").await;
     for (event_id, n) in [("fevt_2", 0), ("fevt_3", 1)] {
         provider_tells(&bundle, n, "canceled");
-        let mut intent = sample("payment_intent.canceled")["object"]["payment_intent"].take();
-        intent["payment_intent_id"] = json!(payment(n));
-        let event_type = "payment_intent.canceled";
-        let delivery = change(
-            event_type,
-            event_id,
-            1_760_090_100,
-            "payment_intent",
-            intent,
-        );
-        bundle.play(&delivery).await;
+        bundle.play(&intent("canceled", event_id, n)).await;
     }
     let expired = OrderState::Waiting(OrderFunds::Expired);
     assert_eq!(bundle.order(1).state(), expired);
@@ -274,29 +243,20 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
     // The charge says only that there is something new, in the very second in which the sale is read.
     let mut charge = sample("charge.captured")["object"]["charge"].take();
     charge["payment_intent"] = json!(payment(0));
-    let reads = |bundle: &Bundle| {
-        bundle
-            .world
-            .kept()
-            .calls
+    let reads = || {
+        let kept = bundle.world.kept();
+        kept.calls
             .iter()
             .filter(|call| **call == "api.sale")
             .count()
     };
-    let before = reads(&bundle);
+    let before = reads();
     let at = bundle.world.now();
     let id = PaymentIntentId::new(payment(0)).unwrap();
     bundle.world.kept().links.get_mut(&id).unwrap().heard_at = Some(at);
-    bundle
-        .play(&change(
-            "charge.captured",
-            "fevt_2",
-            1_760_090_100,
-            "charge",
-            charge,
-        ))
-        .await;
-    assert!(reads(&bundle) > before + 1, "once is not enough");
+    let captured = Delivery::live("charge.captured", "fevt_2", 1_760_090_100, charge);
+    bundle.play(&captured).await;
+    assert!(reads() > before + 1, "once is not enough");
 }
 
 #[tokio::test]
@@ -309,12 +269,9 @@ async fn nothing_is_ever_fulfilled_on_a_payment_alone() {
     bundle.drain().await;
     let kept = bundle.world.kept();
     assert!(kept.orders.is_empty() && kept.receipts.is_empty() && kept.movements.is_empty());
-    assert_eq!(
-        kept.calls
-            .iter()
-            .filter(|call| call.starts_with("api."))
-            .count(),
-        0,
+    let mut calls = kept.calls.iter();
+    assert!(
+        !calls.any(|call| call.starts_with("api.")),
         "nobody is asked"
     );
 }
@@ -350,17 +307,10 @@ async fn overlapping_news_of_one_refund_have_one_effect() {
     let order = bundle.order(1);
     assert_eq!(order.state(), OrderState::PartlyRefunded);
     assert_eq!(order.refunded(), 1825);
-    let kept = bundle.world.kept();
-    assert_eq!(kept.counters[&sku("TOTE")], ON_HAND);
-    assert_eq!(kept.counters[&sku("BRACE-M")], ON_HAND - 2);
-    drop(kept);
-    assert_eq!(
-        receipts(&bundle),
-        [
-            format!("{}-order", order.order_id),
-            "fre_1-refund".to_owned()
-        ]
-    );
+    assert_eq!(bundle.on_hand("TOTE"), ON_HAND);
+    assert_eq!(bundle.on_hand("BRACE-M"), ON_HAND - 2);
+    let own = format!("{}-order", order.order_id);
+    assert_eq!(receipts(&bundle), [own.as_str(), "fre_1-refund"]);
 }
 
 #[tokio::test]
@@ -400,9 +350,8 @@ async fn a_refund_that_fails_after_it_succeeded_is_corrected_once_if_its_mail_is
     bundle.drain().await;
     assert_eq!(receipts(&bundle), [order]);
     for id in sent {
-        let status = bundle.world.kept().receipts[&ReceiptId::new(id).unwrap()]
-            .state
-            .status();
+        let receipt = bundle.receipt(&ReceiptId::new(id).unwrap());
+        let status = receipt.state.status();
         assert_eq!(status, ReceiptStatus::Withdrawn, "{id}");
     }
 }
@@ -461,15 +410,8 @@ async fn refunds_that_an_event_does_not_name_are_read_from_the_provider() {
     bundle.provider_has_refunds(&[facts("fre_1"), facts("fre_2")]);
     let mut charge = sample("charge.refunded")["object"]["charge"].take();
     charge["payment_intent"] = json!(payment(1));
-    bundle
-        .take(&change(
-            "charge.refunded",
-            "fevt_2",
-            AFTER,
-            "charge",
-            charge,
-        ))
-        .await;
+    let refunded = Delivery::live("charge.refunded", "fevt_2", AFTER, charge);
+    bundle.take(&refunded).await;
     let kind = "checkout.session.refunded";
     bundle.play(&of_session(kind, "fevt_3")).await;
     assert_eq!(bundle.order(1).refunded(), 2000);
@@ -500,11 +442,11 @@ async fn a_refund_and_a_dispute_before_their_order_wait_for_it() {
 
 #[tokio::test]
 async fn news_whose_order_never_comes_are_parked_and_not_lost() {
-    let life = Life::of(9);
+    let life = Life::live(9);
     // The provider knows both sales, and their own events never come.
     let bundle = shop_of(&life);
     bundle.provider_has(&sale(&purchase(1)));
-    let renewal = live(&life, 3);
+    let renewal = life.moments[3].delivery();
     for delivery in [
         refund("refund.updated", "fevt_2", AFTER, "succeeded"),
         dispute("fevt_3", AFTER, "created", "needs_response"),
@@ -514,14 +456,10 @@ async fn news_whose_order_never_comes_are_parked_and_not_lost() {
     }
     bundle.drain().await;
     assert!(bundle.world.kept().dead_letters.is_empty());
-    let parked = |what: &str| {
-        (
-            Parked,
-            Some(format!("no paid order is known for this {what}")),
-        )
-    };
-    assert_eq!(state(&bundle, "fevt_2"), parked("refund"));
-    assert_eq!(state(&bundle, "fevt_3"), parked("dispute"));
+    for (event_id, what) in [("fevt_2", "refund"), ("fevt_3", "dispute")] {
+        let reason = format!("no paid order is known for this {what}");
+        assert_eq!(state(&bundle, event_id), (Parked, Some(reason)));
+    }
     // A renewal needs no first order: its subscription says that it began long before.
     assert_eq!(state(&bundle, &life.moments[3].event_id), (Processed, None));
     // The paid access was granted at once.
@@ -537,14 +475,8 @@ async fn a_dispute_is_on_its_order_with_its_due_date_until_it_is_over() {
     bundle
         .take(&dispute("fevt_3", 1_760_200_200, "updated", "under_review"))
         .await;
-    bundle
-        .play(&dispute(
-            "fevt_2",
-            1_760_200_000,
-            "created",
-            "needs_response",
-        ))
-        .await;
+    let created = dispute("fevt_2", 1_760_200_000, "created", "needs_response");
+    bundle.play(&created).await;
     let id = DisputeId::new("fdsp_1").unwrap();
     assert!(bundle.order(1).is_disputed());
     assert!(bundle.order(1).disputes[&id].facts.value.due_by.is_some());
@@ -583,28 +515,10 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A moment of a life, in live mode.
-fn live(life: &Life, n: usize) -> Delivery {
-    let moment = &life.moments[n];
-    let mut event: Value = serde_json::from_slice(&moment.body).unwrap();
-    for resource in event["object"].as_object_mut().unwrap().values_mut() {
-        resource["test_mode"] = json!(false);
-    }
-    Delivery {
-        id: format!("msg_{}", moment.event_id),
-        body: event.to_string(),
-    }
-}
-
 /// The shop, whose provider knows a life from its beginning to its end.
 fn shop_of(life: &Life) -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
-    let mut purchase = life.purchase.clone();
-    purchase.session["test_mode"] = json!(false);
-    bundle.provider_has(&sale(&purchase));
-    let mut subscription = life.subscription.clone();
-    subscription["test_mode"] = json!(false);
-    bundle.provider_has_subscription(&subscription);
+    bundle.provider_has_life(life);
     bundle
 }
 
@@ -624,7 +538,7 @@ fn access(bundle: &Bundle, life: &Life) -> Option<(Timestamp, Reason)> {
 
 #[tokio::test]
 async fn access_follows_a_subscription_from_its_first_payment_to_its_end() {
-    let life = Life::of(9);
+    let life = Life::live(9);
     let mut bundle = shop_of(&life);
     bundle.fulfillment.policy.grace = jiff::SignedDuration::from_hours(7 * 24);
     let expected = [
@@ -639,18 +553,14 @@ async fn access_follows_a_subscription_from_its_first_payment_to_its_end() {
         ("2026-04-10T09:00:00Z", Reason::CancelsAtPeriodEnd),
         ("2026-04-10T09:00:00Z", Reason::Ended),
     ];
-    for (n, (until, reason)) in expected.into_iter().enumerate() {
-        bundle.play(&live(&life, n)).await;
+    for (moment, (until, reason)) in life.moments.iter().zip(expected) {
+        bundle.play(&moment.delivery()).await;
         let now = access(&bundle, &life);
-        let what = life.moments[n].what;
-        assert_eq!(now, Some((at(until), reason)), "{what}");
+        assert_eq!(now, Some((at(until), reason)), "{}", moment.what);
     }
-    let invoices = [1, 2].map(|month| format!("{}-order", life.invoice_id(month)));
-    let mut wanted = [
-        vec![format!("{}-order", life.purchase.order_id())],
-        invoices.to_vec(),
-    ]
-    .concat();
+    let [second, third] = [1, 2].map(|month| life.invoice_id(month));
+    let paid = [life.purchase.order_id(), &second, &third];
+    let mut wanted = paid.map(|id| format!("{id}-order"));
     wanted.sort();
     assert_eq!(
         receipts(&bundle),
@@ -661,10 +571,10 @@ async fn access_follows_a_subscription_from_its_first_payment_to_its_end() {
 
 #[tokio::test]
 async fn a_renewal_before_the_first_order_gives_access_and_its_receipt_at_once() {
-    let life = Life::of(9);
+    let life = Life::live(9);
     let bundle = shop_of(&life);
     for n in [0, 3] {
-        bundle.play(&live(&life, n)).await;
+        bundle.play(&life.moments[n].delivery()).await;
     }
     assert_eq!(
         access(&bundle, &life),
@@ -672,34 +582,28 @@ async fn a_renewal_before_the_first_order_gives_access_and_its_receipt_at_once()
     );
     let renewal = format!("{}-order", life.invoice_id(1));
     assert_eq!(receipts(&bundle), [renewal]);
-    bundle.play(&live(&life, 1)).await;
+    bundle.play(&life.moments[1].delivery()).await;
     assert_eq!(receipts(&bundle).len(), 2);
 }
 
 #[tokio::test]
 async fn a_contradicted_end_is_asked_for_and_parked_if_the_provider_knows_better() {
-    let life = Life::of(9);
+    let life = Life::live(9);
     for (status, parks) in [("active", true), ("canceled", false)] {
         let bundle = shop_of(&life);
         let mut subscription = life.subscription.clone();
-        subscription["test_mode"] = json!(false);
         subscription["status"] = json!(status);
         bundle.provider_has_subscription(&subscription);
         // Everything but the end, then an end before the last payment.
-        for n in 0..9 {
-            bundle.play(&live(&life, n)).await;
+        for moment in &life.moments[..9] {
+            bundle.play(&moment.delivery()).await;
         }
         let before = access(&bundle, &life);
         let mut ended = subscription.clone();
         ended["status"] = json!("canceled");
         let early = at("2026-03-01T00:00:00Z").as_second();
-        let delivery = change(
-            "customer.subscription.deleted",
-            "fevt_end",
-            early,
-            "subscription",
-            ended,
-        );
+        let kind = "customer.subscription.deleted";
+        let delivery = Delivery::live(kind, "fevt_end", early, ended);
         bundle.play(&delivery).await;
         let expected = if parks { Parked } else { Processed };
         assert_eq!(state(&bundle, "fevt_end").0, expected, "{status}");
@@ -709,50 +613,40 @@ async fn a_contradicted_end_is_asked_for_and_parked_if_the_provider_knows_better
 
 #[tokio::test]
 async fn a_status_that_nobody_knows_neither_fails_nor_grants() {
-    let life = Life::of(9);
+    let life = Life::live(9);
     let bundle = shop_of(&life);
-    bundle.take(&live(&life, 0)).await;
-    bundle.take(&live(&life, 1)).await;
+    bundle.take(&life.moments[0].delivery()).await;
+    bundle.take(&life.moments[1].delivery()).await;
     let mut strange = life.subscription.clone();
     strange["status"] = json!("enchanted");
     let later = at("2026-01-10T09:00:02Z").as_second();
-    let delivery = change(
-        "customer.subscription.updated",
-        "fevt_s",
-        later,
-        "subscription",
-        strange.clone(),
-    );
+    let kind = "customer.subscription.updated";
+    let delivery = Delivery::live(kind, "fevt_s", later, strange.clone());
     bundle.play(&delivery).await;
     assert_eq!(state(&bundle, "fevt_s").0, Processed);
     assert_eq!(
         access(&bundle, &life),
         Some((Timestamp::UNIX_EPOCH, Reason::NotPaidYet))
     );
-    bundle.play(&live(&life, 2)).await;
+    bundle.play(&life.moments[2].delivery()).await;
     assert_eq!(
         access(&bundle, &life).unwrap().0,
         at("2026-02-10T09:00:00Z"),
         "what is paid for is given"
     );
     // An unknown type is stored and acknowledged.
-    let delivery = change(
-        "customer.subscription.enchanted",
-        "fevt_t",
-        later,
-        "subscription",
-        strange,
-    );
+    let kind = "customer.subscription.enchanted";
+    let delivery = Delivery::live(kind, "fevt_t", later, strange);
     bundle.play(&delivery).await;
     assert_eq!(state(&bundle, "fevt_t").0, Unhandled);
 }
 
 #[tokio::test]
 async fn news_that_do_not_say_what_a_subscription_is_for_take_nothing_away() {
-    let life = Life::of(9);
+    let life = Life::live(9);
     let bundle = shop_of(&life);
     for n in 0..3 {
-        bundle.take(&live(&life, n)).await;
+        bundle.take(&life.moments[n].delivery()).await;
     }
     bundle.drain().await;
     let before = access(&bundle, &life);
@@ -763,50 +657,31 @@ async fn news_that_do_not_say_what_a_subscription_is_for_take_nothing_away() {
     bare["cancel_at_period_end"] = json!(false);
     bare["current_period_end"] = json!("2026-02-10T09:00:00Z");
     let later = at("2026-01-20T09:00:00Z").as_second();
-    bundle
-        .play(&change(
-            "customer.subscription.updated",
-            "fevt_b",
-            later,
-            "subscription",
-            bare,
-        ))
-        .await;
+    let kind = "customer.subscription.updated";
+    let delivery = Delivery::live(kind, "fevt_b", later, bare);
+    bundle.play(&delivery).await;
     assert_eq!(access(&bundle, &life), before);
 }
 
 #[tokio::test]
 async fn a_renewal_is_mailed_to_the_newest_address_and_to_nobody_once_the_customer_is_deleted() {
-    let life = Life::of(9);
+    let life = Life::live(9);
     let bundle = shop_of(&life);
     for n in 0..3 {
-        bundle.take(&live(&life, n)).await;
+        bundle.take(&life.moments[n].delivery()).await;
     }
     bundle.drain().await;
     let mut customer = life.purchase.customer.clone();
     customer["email"] = json!("new.address@example.com");
-    bundle
-        .take(&change(
-            "customer.updated",
-            "fevt_c",
-            1_768_100_000,
-            "customer",
-            customer.clone(),
-        ))
-        .await;
-    bundle.play(&live(&life, 3)).await;
+    let at = 1_768_100_000;
+    let updated = Delivery::live("customer.updated", "fevt_c", at, customer.clone());
+    bundle.take(&updated).await;
+    bundle.play(&life.moments[3].delivery()).await;
     let to = bundle.world.kept().mails.last().unwrap().to.to_string();
     assert_eq!(to, "new.address@example.com");
-    bundle
-        .play(&change(
-            "customer.deleted",
-            "fevt_d",
-            1_768_200_000,
-            "customer",
-            customer,
-        ))
-        .await;
-    bundle.play(&live(&life, 6)).await;
+    let deleted = Delivery::live("customer.deleted", "fevt_d", at + 100_000, customer);
+    bundle.play(&deleted).await;
+    bundle.play(&life.moments[6].delivery()).await;
     let end = bundle.end();
     assert_eq!(end.mails.len(), 2);
     let last = ReceiptId::new(format!("{}-order", life.invoice_id(2))).unwrap();
@@ -817,29 +692,22 @@ async fn a_renewal_is_mailed_to_the_newest_address_and_to_nobody_once_the_custom
 async fn test_money_on_a_live_stack_is_parked_whatever_it_is_about() {
     let bundle = sold().await;
     let before = bundle.end();
-    for (n, kind) in [
+    for kind in [
         "refund.updated",
         "charge.dispute.created",
         "customer.subscription.created",
         "invoice.paid",
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    ] {
         // The samples are of test mode.
         let mut event = sample(kind);
-        event["event_id"] = json!(format!("fevt_t{n}"));
-        let delivery = Delivery {
-            id: format!("msg_t{n}"),
-            body: event.to_string(),
-        };
-        bundle.play(&delivery).await;
-        let (state, reason) = state(&bundle, &format!("fevt_t{n}"));
+        let id = format!("fevt_{}", kind.replace('.', "_"));
+        event["event_id"] = json!(id);
+        let body = event.to_string().into_bytes();
+        bundle.play(&Delivery::with_body(&id, body)).await;
+        let (state, reason) = state(&bundle, &id);
         assert_eq!(state, Parked, "{kind}");
-        assert!(
-            reason.is_some_and(|reason| reason.contains("test-mode")),
-            "{kind}"
-        );
+        let reason = reason.unwrap();
+        assert!(reason.contains("test-mode"), "{kind}: {reason}");
     }
     let after = bundle.end();
     assert_eq!(after.orders, before.orders);
@@ -851,20 +719,15 @@ async fn test_money_on_a_live_stack_is_parked_whatever_it_is_about() {
 async fn facts(life: &Life, order: &[usize]) -> (Option<(Timestamp, Reason)>, Vec<String>, usize) {
     let bundle = shop_of(life);
     for n in order {
-        bundle.take(&live(life, *n)).await;
+        bundle.take(&life.moments[*n].delivery()).await;
         if n % 3 == 0 {
             // No time passes: what waits for the order would wait for hours.
             while bundle.work_at_once().await {}
         }
     }
     bundle.drain().await;
-    let parked = bundle
-        .world
-        .kept()
-        .events
-        .values()
-        .filter(|event| event.state != Processed)
-        .count();
+    let states = bundle.states().into_iter();
+    let parked = states.filter(|state| *state != Processed).count();
     (access(&bundle, life), receipts(&bundle), parked)
 }
 
@@ -876,7 +739,7 @@ proptest! {
         order in Just([(0..10).collect::<Vec<usize>>(), (0..10).collect()].concat()).prop_shuffle(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let life = Life::of(9);
+        let life = Life::live(9);
         let (expected, end) = runtime.block_on(async {
             (facts(&life, &(0..10).collect::<Vec<_>>()).await, facts(&life, &order).await)
         });

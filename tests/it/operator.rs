@@ -2,12 +2,12 @@
 //! each has the effect of one run. At the end, some of it on the deployed stack.
 
 use domain::{
-    ports::{Queue, Search},
+    ports::{Events, Queue, Search},
     upkeep::sweep::EVERY,
 };
 use feedback::notice::Notice;
 use kit::prelude::*;
-use kit::{ses::Taken, shop, sweeping::sweep_over};
+use kit::{life::Moment, ses::Taken, sweeping::sweep_over};
 use operator::{
     close::{Closed, close},
     events::{Again, Bounds, Dropped, Left, Replayed, drop_event, release, replay, replay_range},
@@ -79,11 +79,15 @@ async fn park(bundle: &Bundle) {
     bundle.provider_has(&sale(&purchase(1)));
 }
 
-/// This number of purchases, with the events `fevt_1` and so on. A thousand of each product are in stock.
-async fn facts(bundle: &Bundle, count: u64) {
+fn stock(bundle: &Bundle) {
     for name in ["BRACE-M", "TOTE"] {
         bundle.world.kept().counters.insert(sku(name), 1000);
     }
+}
+
+/// This number of purchases, with the events `fevt_1` and so on. A thousand of each product are in stock.
+async fn facts(bundle: &Bundle, count: u64) {
+    stock(bundle);
     for n in 1..=count {
         bundle.sell(n).await;
     }
@@ -103,6 +107,11 @@ fn is_fulfilled_once(bundle: &Bundle) {
     );
 }
 
+/// The last note of a row.
+fn last(notes: &Notes) -> String {
+    notes.last().unwrap().to_string()
+}
+
 const NOW_FROM_PARKED: Again = reopened(Parked);
 const ONCE_MORE: Again = Again::Queued { state: Stored };
 
@@ -111,18 +120,11 @@ async fn a_parked_event_says_why_since_when_and_how_often() {
     let bundle = parked().await;
     let row = bundle.event("fevt_1");
     assert_eq!(row.class, Some(Class::NotComplete));
-    assert_eq!(
-        row.reason.as_deref(),
-        Some("the sale is `open`, not complete")
-    );
-    assert_eq!(
-        row.attempts, 2,
-        "failed, before the third was the last word"
-    );
-    assert_eq!(
-        row.received_at,
-        Timestamp::from_second(kit::story::BEGIN).unwrap()
-    );
+    let reason = "the sale is `open`, not complete";
+    assert_eq!(row.reason.as_deref(), Some(reason));
+    // Two failed, before the third was the last word.
+    assert_eq!(row.attempts, 2);
+    assert_eq!(row.received_at.as_second(), BEGIN);
 }
 
 #[tokio::test]
@@ -131,13 +133,7 @@ async fn releasing_twice_fulfills_once() {
     assert_eq!(released(&bundle, "fevt_1").await, NOW_FROM_PARKED);
     let row = bundle.event("fevt_1");
     assert_eq!((row.state, row.attempts), (Stored, 0));
-    assert!(
-        row.notes
-            .last()
-            .unwrap()
-            .to_string()
-            .ends_with("ops released it: it is mended")
-    );
+    assert!(last(&row.notes).ends_with("ops released it: it is mended"));
     assert_eq!(released(&bundle, "fevt_1").await, ONCE_MORE);
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 2);
     bundle.drain_at_once().await;
@@ -170,10 +166,8 @@ async fn a_released_event_that_is_doubtful_again_is_parked_again() {
     bundle.drain().await;
     let row = bundle.event("fevt_1");
     assert_eq!(row.state, Parked);
-    assert_eq!(
-        row.reason.as_deref(),
-        Some("the sale is `expired`, not complete")
-    );
+    let reason = "the sale is `expired`, not complete";
+    assert_eq!(row.reason.as_deref(), Some(reason));
     assert!(!row.notes.is_empty(), "somebody has tried");
     assert!(bundle.end().orders.is_empty());
 }
@@ -270,11 +264,8 @@ async fn a_release_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or
     let is_reopened = |bundle: &Bundle| bundle.state("fevt_1") == Stored;
     let mut finished = 0;
     for (end, reopened, what) in left_to_the_sweep(parked, act, is_reopened, SWEPT_WITHIN).await {
-        assert_eq!(
-            &end,
-            if reopened { &undisturbed } else { &untouched },
-            "{what}"
-        );
+        let expected = if reopened { &undisturbed } else { &untouched };
+        assert_eq!(&end, expected, "{what}");
         finished += usize::from(reopened);
     }
     assert!(finished >= 4, "{finished}");
@@ -293,13 +284,7 @@ async fn a_dropped_event_stays_dropped_whatever_comes() {
     let row = bundle.event("fevt_1");
     assert_eq!(row.state, EventState::Dropped);
     assert_eq!(row.class, Some(Class::NotComplete));
-    assert!(
-        row.notes
-            .last()
-            .unwrap()
-            .to_string()
-            .ends_with("ops dropped it: it is mended")
-    );
+    assert!(last(&row.notes).ends_with("ops dropped it: it is mended"));
     assert!(bundle.end().orders.is_empty());
 
     let is_left = left(Left::NotParked(EventState::Dropped));
@@ -307,10 +292,8 @@ async fn a_dropped_event_stays_dropped_whatever_comes() {
     let tuesday = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
     assert_eq!(tuesday.counts, BTreeMap::from([(left(Left::Dropped), 1)]));
     // A person who wants it after all names it.
-    assert_eq!(
-        replayed(&bundle, "fevt_1").await,
-        reopened(EventState::Dropped)
-    );
+    let reopened = reopened(EventState::Dropped);
+    assert_eq!(replayed(&bundle, "fevt_1").await, reopened);
     bundle.drain().await;
     is_fulfilled_once(&bundle);
     let left = Dropped::Left(Left::NotOpen(Processed));
@@ -352,22 +335,15 @@ async fn committed_work_is_not_dropped_but_passed_on() {
     facts(&bundle, 1).await;
     bundle.world.kept().fulfillment_queue.clear();
     bundle.strike_next(5, StopBefore);
-    let ended = bundle
-        .world
-        .run(bundle.fulfillment.fulfill(&event_id("fevt_1"), 1))
-        .await;
-    assert_eq!(ended, None);
-    assert_eq!(bundle.state("fevt_1"), EventState::Committed);
-    assert_eq!(
-        dropped(&bundle, "fevt_1").await,
-        Dropped::Left(Left::Committed)
-    );
-    assert_eq!(
-        released(&bundle, "fevt_1").await,
-        Again::Queued {
-            state: EventState::Committed
-        }
-    );
+    let id = event_id("fevt_1");
+    let fulfilled = bundle.world.run(bundle.fulfillment.fulfill(&id, 1));
+    assert_eq!(fulfilled.await, None);
+    let state = EventState::Committed;
+    assert_eq!(bundle.state("fevt_1"), state);
+    let left = Dropped::Left(Left::Committed);
+    assert_eq!(dropped(&bundle, "fevt_1").await, left);
+    let queued = Again::Queued { state };
+    assert_eq!(released(&bundle, "fevt_1").await, queued);
     bundle.drain().await;
     assert_eq!(bundle.state("fevt_1"), Processed);
     assert_eq!(bundle.mails(), 1);
@@ -400,24 +376,17 @@ async fn another_body_under_a_known_id_counts_when_a_person_names_it_and_never_f
     let end = bundle.end();
     assert_eq!((bundle.state(&beside), end.orders.len()), (Processed, 2));
     assert_eq!(end.mails.len(), 2);
-    assert_eq!(
-        bundle.event("fevt_1"),
-        first,
-        "the first one stays what it is"
-    );
+    // The first one stays what it is.
+    assert_eq!(bundle.event("fevt_1"), first);
 }
 
 /// All that has come on that day.
 fn all_day(bundle: &Bundle) -> Search {
-    let (since, before) = (
-        SignedDuration::from_hours(-24),
-        SignedDuration::from_hours(24),
-    );
-    let now = bundle.world.now();
+    let (now, day) = (bundle.world.now(), SignedDuration::from_hours(24));
     Search {
         event_type: None,
-        since: now + since,
-        before: now + before,
+        since: now - day,
+        before: now + day,
     }
 }
 
@@ -443,25 +412,6 @@ async fn replayed_range(bundle: &Bundle, search: &Search, bounds: Bounds) -> Rep
     replay_range(world, world, search, &bounds, &mut fast(), &note(world)).await
 }
 
-/// As if it were real money.
-fn live(purchase: &Purchase) -> Purchase {
-    let mut purchase = purchase.clone();
-    purchase.session["test_mode"] = json!(false);
-    purchase
-}
-
-/// A delivery of a body, in live mode.
-fn delivery(event_id: &str, body: &[u8]) -> Delivery {
-    let mut body: Value = serde_json::from_slice(body).unwrap();
-    for resource in body["object"].as_object_mut().unwrap().values_mut() {
-        resource["test_mode"] = json!(false);
-    }
-    Delivery {
-        id: format!("msg_{event_id}"),
-        body: body.to_string(),
-    }
-}
-
 /// A Tuesday: purchases, one of them refunded, and a subscription's whole life. One event is parked, one
 /// dropped, one unknown, one unreadable, and one under a taken id. All others are done.
 async fn tuesday() -> Bundle {
@@ -470,11 +420,8 @@ async fn tuesday() -> Bundle {
         status: SaleStatus::Open,
         ..sale(&purchase(1))
     });
-    let life = Life::of(99);
-    bundle.provider_has(&sale(&live(&life.purchase)));
-    let mut subscription = life.subscription.clone();
-    subscription["test_mode"] = json!(false);
-    bundle.provider_has_subscription(&subscription);
+    let life = Life::live(99);
+    bundle.provider_has_life(&life);
     let mut facts: Vec<Delivery> = Vec::new();
     for n in 2..=12 {
         bundle.provider_has(&sale(&purchase(n)));
@@ -484,23 +431,15 @@ async fn tuesday() -> Bundle {
     refund["payment_intent_id"] = purchase(2).session["payment_intents"][1].clone();
     refund["status"] = json!("succeeded");
     let at = 1_760_100_000;
-    facts.push(delivery(
-        "fevt_r",
-        &shop::event("refund.updated", "fevt_r", at, "refund", &refund),
-    ));
-    facts.push(delivery(
-        "fevt_u",
-        &shop::event("some.new.type", "fevt_u", at, "thing", &json!({})),
-    ));
-    facts.push(Delivery {
-        id: "msg_b".to_owned(),
-        body: "hello".to_owned(),
-    });
-    facts.extend(
-        life.moments
-            .iter()
-            .map(|moment| delivery(&moment.event_id, &moment.body)),
-    );
+    facts.extend([
+        Delivery::live("refund.updated", "fevt_r", at, refund),
+        Delivery::live("some.new.type", "fevt_u", at, json!({})),
+        Delivery {
+            id: "msg_b".to_owned(),
+            body: "hello".to_owned(),
+        },
+    ]);
+    facts.extend(life.moments.iter().map(Moment::delivery));
     bundle.provider_has(&Sale {
         status: SaleStatus::Open,
         ..sale(&purchase(40))
@@ -511,13 +450,6 @@ async fn tuesday() -> Bundle {
     }
     bundle.play(&Delivery::of(&purchase(3), "fevt_2")).await;
     assert_eq!(dropped(&bundle, "fevt_40").await, dropped_from(Parked));
-    let states: BTreeSet<EventState> = bundle
-        .world
-        .kept()
-        .events
-        .values()
-        .map(|event| event.state)
-        .collect();
     let all = [
         Processed,
         Parked,
@@ -525,6 +457,7 @@ async fn tuesday() -> Bundle {
         Unhandled,
         Unreadable,
     ];
+    let states = BTreeSet::from_iter(bundle.states());
     assert_eq!(states, BTreeSet::from(all));
     bundle
 }
@@ -573,12 +506,7 @@ async fn a_parked_event_is_replayed_with_others_only_where_that_is_asked_for() {
     // A person has sold it by hand meanwhile, and has not dropped the event.
     let alone = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
     assert_eq!(alone.counts, BTreeMap::from([(left(Left::Parked), 1)]));
-    assert!(
-        alone
-            .to_string()
-            .contains("1 unchanged: parked, for an operator to release"),
-        "{alone}"
-    );
+    assert_says(&alone, "1 unchanged: parked, for an operator to release");
     bundle.drain().await;
     assert_eq!(bundle.state("fevt_1"), Parked);
     assert_eq!(bundle.end().orders.len(), 0);
@@ -587,15 +515,11 @@ async fn a_parked_event_is_replayed_with_others_only_where_that_is_asked_for() {
         parked: true,
         ..bounds()
     };
-    let said = replayed_range(
-        &bundle,
-        &all_day(&bundle),
-        Bounds {
-            dry_run: true,
-            ..asked_for.clone()
-        },
-    )
-    .await;
+    let dry = Bounds {
+        dry_run: true,
+        ..asked_for.clone()
+    };
+    let said = replayed_range(&bundle, &all_day(&bundle), dry).await;
     let done = replayed_range(&bundle, &all_day(&bundle), asked_for).await;
     assert_eq!(done.counts, BTreeMap::from([(NOW_FROM_PARKED, 1)]));
     assert_eq!(said.counts, done.counts);
@@ -636,10 +560,8 @@ async fn what_an_older_version_did_not_know_is_acted_on() {
     let replayed = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
     assert_eq!((replayed.replayed(), left_alone(&replayed).len()), (2, 0));
     let row = bundle.event("fevt_1");
-    assert_eq!(
-        row.event_type.as_deref(),
-        Some("checkout.session.completed")
-    );
+    let event_type = Some("checkout.session.completed");
+    assert_eq!(row.event_type.as_deref(), event_type);
     assert_eq!(row.occurred_at, occurred_at, "as it is read today");
     bundle.drain().await;
     assert_eq!(bundle.end().orders.len(), 2);
@@ -659,45 +581,23 @@ async fn what_this_version_does_nothing_with_is_left() {
 async fn only_the_type_and_the_time_that_are_asked_for_are_replayed() {
     let bundle = tuesday().await;
     let all = all_day(&bundle);
-    let of = async |search: Search| {
-        let bounds = dry_bounds();
-        replayed_range(&bundle, &search, bounds).await
-    };
-    let refunds = of(Search {
-        event_type: Some("refund.updated".into()),
-        ..all.clone()
-    })
-    .await;
-    assert_eq!(refunds.replayed(), 1);
-    assert_eq!(refunds.first, vec![event_id("fevt_r")]);
     let at = bundle.event("fevt_r").received_at;
-    let second = SignedDuration::from_secs(1);
-    let that = Search {
-        event_type: Some("refund.updated".into()),
-        since: at,
-        before: at + second,
-    };
-    assert_eq!(of(that.clone()).await.replayed(), 1);
-    assert_eq!(
-        of(Search {
-            before: at,
-            since: all.since,
-            ..that.clone()
-        })
-        .await
-        .replayed(),
-        0
-    );
-    assert_eq!(
-        of(Search {
-            since: at + second,
-            before: all.before,
-            ..that
-        })
-        .await
-        .replayed(),
-        0
-    );
+    let next = at + SignedDuration::from_secs(1);
+    for (since, before, found) in [
+        (all.since, all.before, &[event_id("fevt_r")][..]),
+        (at, next, &[event_id("fevt_r")]),
+        (all.since, at, &[]),
+        (next, all.before, &[]),
+    ] {
+        let search = Search {
+            event_type: Some("refund.updated".into()),
+            since,
+            before,
+        };
+        let refunds = replayed_range(&bundle, &search, dry_bounds()).await;
+        assert_eq!(refunds.replayed(), found.len(), "{since} to {before}");
+        assert_eq!(refunds.first, found, "{since} to {before}");
+    }
 }
 
 /// The whole state, except the calls.
@@ -722,19 +622,17 @@ async fn a_dry_run_writes_nothing_and_says_what_the_run_then_does() {
     let before = kept(&bundle);
     let search = all_day(&bundle);
     let said = replayed_range(&bundle, &search, dry_bounds()).await;
-    let text = said.to_string();
-    assert!(text.contains("events would be replayed: fevt_"), "{text}");
-    assert!(
-        text.contains("reopened, was processed") && text.contains(", …"),
-        "{text}"
-    );
+    for part in [
+        "events would be replayed: fevt_",
+        "reopened, was processed",
+        ", …",
+    ] {
+        assert_says(&said, part);
+    }
     let seen = redriven(&bundle, dry_letters()).await;
     assert_eq!((seen.moved, seen.depth), (5, Some(5)));
-    assert!(
-        seen.to_string()
-            .starts_with("5 messages would be moved, of the first few: fevt_"),
-        "{seen}"
-    );
+    let text = "5 messages would be moved, of the first few: fevt_";
+    assert!(seen.to_string().starts_with(text), "{seen}");
     assert_eq!(kept(&bundle), before);
 
     let done = replayed_range(&bundle, &search, bounds()).await;
@@ -754,11 +652,10 @@ async fn a_replay_that_is_cut_short_goes_on_where_it_ended() {
         let (mut counts, mut after, mut runs) = (BTreeMap::new(), None, 0);
         loop {
             let bounds = Bounds {
-                dry_run: true,
-                parked: false,
                 events,
                 pages,
                 after,
+                ..dry_bounds()
             };
             let some = replayed_range(&bundle, &search, bounds).await;
             assert!(some.counts.values().sum::<usize>() <= events);
@@ -771,10 +668,8 @@ async fn a_replay_that_is_cut_short_goes_on_where_it_ended() {
             }
         }
         assert!(runs > 2);
-        assert_eq!(
-            counts, whole.counts,
-            "{events} events and {pages} pages at once"
-        );
+        let what = format!("{events} events and {pages} pages at once");
+        assert_eq!(counts, whole.counts, "{what}");
     }
 }
 
@@ -793,24 +688,19 @@ async fn a_replay_that_fails_says_where_and_what_it_has_done() {
         for fault in [FailBefore, FailAfter, Twice] {
             bundle.strike_next(n, fault);
             let first = replayed_range(&bundle, &search, bounds()).await;
-            assert_eq!(
-                first.stopped.is_some(),
-                fault != Twice,
-                "{fault:?} at {n}: {first}"
-            );
-            if first.stopped.is_some() {
+            let what = format!("{fault:?} at {n}");
+            let has_stopped = first.stopped.is_some();
+            assert_eq!(has_stopped, fault != Twice, "{what}: {first}");
+            if has_stopped {
                 let after = first.cursor.clone();
                 let rest = replayed_range(&bundle, &search, Bounds { after, ..bounds() }).await;
                 assert!(rest.complete);
-                let both = first
-                    .counts
-                    .values()
-                    .chain(rest.counts.values())
-                    .sum::<usize>();
-                assert_eq!(both, before.events.len(), "{fault:?} at {n}: each once");
+                let both = first.counts.values().chain(rest.counts.values());
+                let both: usize = both.sum();
+                assert_eq!(both, before.events.len(), "{what}: each once");
             }
             bundle.drain().await;
-            assert_eq!(bundle.end(), before, "{fault:?} at {n}");
+            assert_eq!(bundle.end(), before, "{what}");
         }
     }
 }
@@ -822,15 +712,9 @@ async fn a_replay_and_a_redrive_keep_their_pace() {
     let slow = || Pace::per_second(NonZeroU32::new(2).unwrap());
     let world = &bundle.world;
     let began = tokio::time::Instant::now();
-    let replayed = replay_range(
-        world,
-        world,
-        &all_day(&bundle),
-        &bounds(),
-        &mut slow(),
-        &note(world),
-    )
-    .await;
+    let (search, bounds, note) = (all_day(&bundle), bounds(), note(world));
+    let mut pace = slow();
+    let replayed = replay_range(world, world, &search, &bounds, &mut pace, &note).await;
     assert_eq!(replayed.replayed(), 9);
     assert_eq!(began.elapsed().as_millis(), 4000);
     let began = tokio::time::Instant::now();
@@ -844,9 +728,7 @@ async fn a_replay_and_a_redrive_keep_their_pace() {
 /// This number of further purchases, from the hundredth on. Their messages are given up on: the provider refuses our
 /// key.
 async fn given_up(bundle: &Bundle, count: usize) {
-    for name in ["BRACE-M", "TOTE"] {
-        bundle.world.kept().counters.insert(sku(name), 1000);
-    }
+    stock(bundle);
     for n in 100..100 + u64::try_from(count).unwrap() {
         bundle.sell(n).await;
     }
@@ -883,8 +765,7 @@ async fn two_operators_redrive_one_queue_at_once() {
     let (one, two) = tokio::join!(redriven(&bundle, letters()), redriven(&bundle, letters()));
     assert!(one.moved > 0 && two.moved > 0, "they share the work");
     assert_eq!(one.moved + two.moved, 25);
-    assert_eq!(one.stopped, None);
-    assert_eq!(two.stopped, None);
+    assert_eq!((one.stopped, two.stopped), (None, None));
     assert!(bundle.world.kept().dead_letters.is_empty());
     bundle.drain_at_once().await;
     let end = bundle.end();
@@ -899,16 +780,13 @@ async fn dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done
         let bundle = open_shop(OnUnknown::Resend);
         given_up(&bundle, 14).await;
         for n in [101, 104, 105] {
-            bundle
-                .deliver(&Delivery::of(&purchase(n), &format!("fevt_twin_{n}")), true)
-                .await;
+            let twin = Delivery::of(&purchase(n), &format!("fevt_twin_{n}"));
+            bundle.deliver(&twin, true).await;
             bundle.drain().await;
         }
         // Delivered again as well: done, and its message is still in the dead-letter queue.
         for n in [103, 104] {
-            bundle
-                .take(&Delivery::of(&purchase(n), &format!("fevt_{n}")))
-                .await;
+            bundle.sell(n).await;
         }
         bundle.drain().await;
         bundle.world.pass(Duration::from_hours(24 * 9));
@@ -918,29 +796,21 @@ async fn dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done
         } else {
             BTreeSet::new()
         };
-        let some = redriven(
-            &bundle,
-            redrive::Bounds {
-                messages: 6,
-                ..letters()
-            },
-        );
-        let (..) = tokio::join!(some, redriven(&bundle, letters()));
+        let six = redrive::Bounds {
+            messages: 6,
+            ..letters()
+        };
+        let (..) = tokio::join!(redriven(&bundle, six), redriven(&bundle, letters()));
         bundle.world.pass(Duration::from_hours(24 * 2));
         bundle.drain_at_once().await;
         redriven(&bundle, letters()).await;
         bundle.drain_at_once().await;
-        let end = bundle.end();
-        assert_eq!(
-            (end.orders.len(), end.mails.len(), end.queued),
-            (14, 14, 0),
-            "{seed} {ttl}"
-        );
-        assert_eq!(end.counters[&sku("BRACE-M")], 1000 - 2 * 14, "{seed} {ttl}");
-        assert!(
-            end.events.values().all(|(state, _)| *state == Processed),
-            "{seed} {ttl}"
-        );
+        let (end, what) = (bundle.end(), format!("{seed} {ttl}"));
+        let counts = (end.orders.len(), end.mails.len(), end.queued);
+        assert_eq!(counts, (14, 14, 0), "{what}");
+        assert_eq!(end.counters[&sku("BRACE-M")], 1000 - 2 * 14, "{what}");
+        let mut states = bundle.states().into_iter();
+        assert!(states.all(|state| state == Processed), "{what}");
         // A message whose event has expired names no open work. It stays there until it expires too.
         let left: BTreeSet<String> = end.dead_letters.into_iter().collect();
         let expected: BTreeSet<String> = gone
@@ -948,7 +818,7 @@ async fn dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done
             .filter(|id| !id.contains("twin"))
             .map(|id| format!("{id}: the event is not stored"))
             .collect();
-        assert_eq!(left, expected, "{seed} {ttl}");
+        assert_eq!(left, expected, "{what}");
     }
 }
 
@@ -986,11 +856,8 @@ async fn a_redrive_that_is_stopped_anywhere_loses_nothing_and_doubles_nothing() 
         redrive::<FulfillmentJob>(&dead, world, &letters(), &mut fast()).await
     };
     for (end, what) in disturbed(begin, act).await {
-        assert_eq!(
-            (end.orders.len(), end.mails.len(), end.queued),
-            (3, 3, 0),
-            "{what}"
-        );
+        let counts = (end.orders.len(), end.mails.len(), end.queued);
+        assert_eq!(counts, (3, 3, 0), "{what}");
         assert_eq!(end.counters[&sku("TOTE")], 1000 - 3, "{what}");
         assert!(end.dead_letters.is_empty(), "{what}");
     }
@@ -1006,21 +873,13 @@ async fn a_message_that_is_not_ours_is_left_where_it_is() {
         receipt_job,
         r#"{"version":"9","event_id":"fevt_1"}"#,
     ] {
-        bundle
-            .world
-            .kept()
-            .give_up(Hop::Fulfillment, body.to_owned(), String::new());
+        let mut kept = bundle.world.kept();
+        kept.give_up(Hop::Fulfillment, body.to_owned(), String::new());
     }
     let done = redriven(&bundle, letters()).await;
-    assert_eq!(
-        (done.moved, done.not_ours, done.depth, done.stopped.clone()),
-        (2, 3, Some(3), None)
-    );
-    assert!(
-        done.to_string()
-            .contains("3 left: not understood, for an operator to delete"),
-        "{done}"
-    );
+    assert_eq!((done.moved, done.not_ours, done.depth), (2, 3, Some(3)));
+    assert_eq!(done.stopped, None);
+    assert_says(&done, "3 left: not understood, for an operator to delete");
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 2);
 }
 
@@ -1035,14 +894,11 @@ async fn a_redrive_takes_no_more_and_nothing_else_than_it_is_asked_for() {
     assert_eq!((done.moved, done.others, done.depth), (2, 13, Some(13)));
     assert_eq!(done.first, ["fevt_102", "fevt_113"]);
     bundle.world.pass(Duration::from_mins(2));
-    let done = redriven(
-        &bundle,
-        redrive::Bounds {
-            messages: 4,
-            ..letters()
-        },
-    )
-    .await;
+    let four = redrive::Bounds {
+        messages: 4,
+        ..letters()
+    };
+    let done = redriven(&bundle, four).await;
     assert_eq!((done.moved, done.others, done.depth), (4, 0, Some(9)));
 }
 
@@ -1071,14 +927,10 @@ async fn a_redrive_that_lasts_longer_than_what_it_leaves_is_hidden_sees_all_the_
         assert_eq!(done.others, count - wanted);
         assert_eq!(done.stopped, None);
         assert_eq!(done.depth, Some(u64::try_from(count - wanted).unwrap()));
-        let moved = bundle
-            .world
-            .kept()
-            .fulfillment_queue
-            .iter()
-            .map(|message| message.job.subject().into_owned())
-            .collect::<BTreeSet<_>>();
-        assert_eq!(moved, only);
+        let kept = bundle.world.kept();
+        let moved = kept.fulfillment_queue.iter();
+        let moved = moved.map(|message| message.job.subject().into_owned());
+        assert_eq!(moved.collect::<BTreeSet<_>>(), only);
     }
 }
 
@@ -1127,10 +979,8 @@ async fn the_feedback_queue_is_redriven_in_the_same_way() {
         at: bundle.world.now(),
     };
     for body in [mail.facts("send").to_string(), "poison".to_owned()] {
-        bundle
-            .world
-            .kept()
-            .give_up(Hop::Feedback, body, "in vain".to_owned());
+        let mut kept = bundle.world.kept();
+        kept.give_up(Hop::Feedback, body, "in vain".to_owned());
     }
     let (dead, reports) = (bundle.world.dead_letters(Hop::Feedback), Reports::default());
     let done = redrive::<Notice>(&dead, &reports, &letters(), &mut fast()).await;
@@ -1141,11 +991,8 @@ async fn the_feedback_queue_is_redriven_in_the_same_way() {
     for report in &reports {
         assert_matches!(bundle.feedback.take(report).await, Outcome::Accepted(_));
     }
-    assert_eq!(
-        standing(&bundle),
-        ReceiptStatus::Sent,
-        "it is read as SES wrote it"
-    );
+    // It is read as SES wrote it.
+    assert_eq!(standing(&bundle), ReceiptStatus::Sent);
 }
 
 fn no_answer() -> SendError {
@@ -1157,18 +1004,17 @@ fn receipt_id(n: u64) -> ReceiptId {
 }
 
 fn version(bundle: &Bundle) -> u64 {
-    bundle.world.kept().receipts[&receipt_id(1)].version
+    bundle.receipt(&receipt_id(1)).version
 }
 
 fn standing(bundle: &Bundle) -> ReceiptStatus {
-    bundle.world.kept().receipts[&receipt_id(1)].state.status()
+    bundle.receipt(&receipt_id(1)).state.status()
 }
 
 async fn resent(bundle: &Bundle, seen_version: u64) -> Resent {
-    let world = &bundle.world;
-    resend(world, world, &receipt_id(1), seen_version, &note(world))
-        .await
-        .unwrap()
+    let (world, id) = (&bundle.world, receipt_id(1));
+    let resent = resend(world, world, &id, seen_version, &note(world)).await;
+    resent.unwrap()
 }
 
 /// The shop with the first sale sold and its receipt sent.
@@ -1186,35 +1032,19 @@ async fn a_mail_is_sent_once_more_for_each_time_that_it_is_asked_for() {
     let seen = version(&bundle);
     let now = resent_from(ReceiptStatus::Sent);
     assert_eq!(resent(&bundle, seen).await, now);
-    assert_eq!(
-        now.to_string(),
-        "queued, was sent: the customer gets another mail"
-    );
+    let text = "queued, was sent: the customer gets another mail";
+    assert_eq!(now.to_string(), text);
     assert_eq!(resent(&bundle, seen).await, Resent::Queued, "asked twice");
     bundle.drain().await;
     assert_eq!(bundle.mails(), 2);
     assert_eq!(standing(&bundle), ReceiptStatus::Sent);
-    assert!(
-        bundle.world.kept().receipts[&receipt_id(1)]
-            .notes
-            .last()
-            .unwrap()
-            .to_string()
-            .contains("ops had it sent again")
-    );
-    let changed = resend::Left::Changed {
-        version: version(&bundle),
-    };
-    assert_eq!(
-        resent(&bundle, seen).await,
-        Resent::Left(changed),
-        "asked a third time, later"
-    );
-    assert_eq!(
-        resent(&bundle, version(&bundle)).await,
-        now,
-        "asked for another one"
-    );
+    let notes = bundle.receipt(&receipt_id(1)).notes;
+    assert_says(&last(&notes), "ops had it sent again");
+    // Asked a third time, later; then asked for another one.
+    let version = version(&bundle);
+    let changed = Resent::Left(resend::Left::Changed { version });
+    assert_eq!(resent(&bundle, seen).await, changed);
+    assert_eq!(resent(&bundle, version).await, now);
     bundle.drain().await;
     assert_eq!(bundle.mails(), 3);
 }
@@ -1230,10 +1060,7 @@ async fn two_operators_who_have_one_mail_sent_again_send_one() {
 
 #[tokio::test]
 async fn a_resend_that_is_stopped_anywhere_and_done_again_sends_one_mail() {
-    let act = async |world: &World| {
-        let version = 3;
-        resend(world, world, &receipt_id(1), version, &note(world)).await
-    };
+    let act = async |world: &World| resend(world, world, &receipt_id(1), 3, &note(world)).await;
     for (end, what) in disturbed(sent, act).await {
         assert_eq!((end.mails.len(), end.queued), (2, 0), "{what}");
     }
@@ -1256,15 +1083,11 @@ async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_
         };
         let mut finished = 0;
         for (end, reopened, what) in left_to_the_sweep(begin, act, is_unfinished, within).await {
-            assert_eq!(
-                (end.mails.len(), end.queued),
-                (1 + usize::from(reopened), 0),
-                "{what}, {age:?} old"
-            );
-            assert!(
-                end.receipts.values().all(|word| *word == "sent"),
-                "{what}, {age:?} old"
-            );
+            let what = format!("{what}, {age:?} old");
+            let mails = 1 + usize::from(reopened);
+            assert_eq!((end.mails.len(), end.queued), (mails, 0), "{what}");
+            let mut words = end.receipts.values();
+            assert!(words.all(|word| *word == "sent"), "{what}");
             finished += usize::from(reopened);
         }
         assert!(finished >= 4, "{finished}");
@@ -1275,20 +1098,12 @@ async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_
 async fn a_mail_that_somebody_sends_is_left_until_the_claim_has_ended() {
     let bundle = open_shop(OnUnknown::Hold);
     facts(&bundle, 1).await;
-    let owner = OwnerToken::new("somebody").unwrap();
     bundle.work_at_once().await;
     bundle.world.kept().receipt_queue.clear();
     let lease_ends_at = bundle.world.now() + SignedDuration::from_secs(30);
-    bundle
-        .world
-        .kept()
-        .receipts
-        .get_mut(&receipt_id(1))
-        .unwrap()
-        .state = ReceiptState::Leased {
-        owner,
-        lease_ends_at,
-    };
+    bundle.change_receipt(&receipt_id(1), |row| {
+        row.state = leased_by("somebody", lease_ends_at);
+    });
     let left = Resent::Left(resend::Left::Claimed {
         left: Duration::from_secs(30),
     });
@@ -1296,7 +1111,7 @@ async fn a_mail_that_somebody_sends_is_left_until_the_claim_has_ended() {
     bundle.world.pass(Duration::from_secs(31));
     let now = resent_from(ReceiptStatus::Leased);
     assert_eq!(resent(&bundle, 1).await, now);
-    assert!(now.to_string().contains("may have had one before"));
+    assert_says(&now, "may have had one before");
     bundle.drain().await;
     assert_eq!(bundle.mails(), 1);
     assert_eq!(standing(&bundle), ReceiptStatus::Sent);
@@ -1313,24 +1128,12 @@ async fn a_failed_mail_goes_to_the_address_that_is_known_now() {
     let listed = list::receipts(&bundle.world, ReceiptStatus::Failed, 10)
         .await
         .unwrap();
+    let text = "failed after 1 attempts, SES will not take this address";
     let line = listed[0].to_string();
-    assert!(
-        line.ends_with("failed after 1 attempts, SES will not take this address"),
-        "{line}"
-    );
-    bundle
-        .world
-        .kept()
-        .orders
-        .values_mut()
-        .next()
-        .unwrap()
-        .customer
-        .email = Some("new@example.com".to_owned());
-    assert_eq!(
-        resent(&bundle, listed[0].version).await,
-        resent_from(ReceiptStatus::Failed)
-    );
+    assert!(line.ends_with(text), "{line}");
+    bundle.correct_address(&bundle.order(1).order_id, "new@example.com");
+    let again = resent(&bundle, listed[0].version).await;
+    assert_eq!(again, resent_from(ReceiptStatus::Failed));
     bundle.drain().await;
     assert_eq!(bundle.mailed_to(0), "new@example.com");
 }
@@ -1342,37 +1145,27 @@ async fn a_closed_receipt_waits_for_nobody_and_is_not_sent() {
     bundle.work_at_once().await;
     let world = &bundle.world;
     let closed = async |version| {
-        close(world, &receipt_id(1), version, &note(world))
-            .await
-            .unwrap()
+        let closed = close(world, &receipt_id(1), version, &note(world)).await;
+        closed.unwrap()
     };
     assert_eq!(closed(1).await, Closed::NotWaiting(ReceiptStatus::Unsent));
-    world
-        .kept()
-        .mail_faults
-        .push_back(SendError::Unknown("no answer".to_owned()));
+    bundle.ses_answers(&no_answer(), 1);
     bundle.drain().await;
     assert_eq!(standing(&bundle), ReceiptStatus::Held);
     let held = version(&bundle);
     assert_eq!(closed(held - 1).await, Closed::Changed { version: held });
     assert_eq!(closed(held).await, closed_from(ReceiptStatus::Held));
-    assert_eq!(
-        closed(held + 1).await,
-        Closed::NotWaiting(ReceiptStatus::Withdrawn)
-    );
+    let over = Closed::NotWaiting(ReceiptStatus::Withdrawn);
+    assert_eq!(closed(held + 1).await, over);
     bundle.drain().await;
     assert_eq!(standing(&bundle), ReceiptStatus::Withdrawn);
     assert_eq!(bundle.mails(), 0);
     for waiting in [ReceiptStatus::Held, ReceiptStatus::Failed] {
-        assert!(
-            list::receipts(world, waiting, 10).await.unwrap().is_empty(),
-            "{waiting}"
-        );
+        let listed = list::receipts(world, waiting, 10).await.unwrap();
+        assert!(listed.is_empty(), "{waiting}");
     }
-    assert_eq!(
-        close(world, &receipt_id(7), 1, &note(world)).await,
-        Ok(Closed::Unknown)
-    );
+    let none = close(world, &receipt_id(7), 1, &note(world)).await;
+    assert_eq!(none, Ok(Closed::Unknown));
 }
 
 #[tokio::test]
@@ -1383,10 +1176,8 @@ async fn a_held_mail_is_sent_when_a_person_says_so_and_an_unknown_one_is_none() 
     bundle.drain().await;
     assert_eq!(standing(&bundle), ReceiptStatus::Held);
     assert_eq!(bundle.mails(), 0);
-    assert_eq!(
-        resent(&bundle, version(&bundle)).await,
-        resent_from(ReceiptStatus::Held)
-    );
+    let again = resent(&bundle, version(&bundle)).await;
+    assert_eq!(again, resent_from(ReceiptStatus::Held));
     bundle.drain().await;
     assert_eq!(standing(&bundle), ReceiptStatus::Sent);
     assert_eq!(bundle.mails(), 1);
@@ -1399,11 +1190,9 @@ async fn a_held_mail_is_sent_when_a_person_says_so_and_an_unknown_one_is_none() 
 async fn a_mail_for_a_later_day_waits_for_it() {
     let bundle = sent().await;
     let due_at = bundle.world.now() + SignedDuration::from_hours(24);
-    {
-        let mut kept = bundle.world.kept();
-        let row = kept.receipts.get_mut(&receipt_id(1)).unwrap();
+    bundle.change_receipt(&receipt_id(1), |row| {
         (row.state, row.due_at) = (ReceiptState::Unsent { reason: None }, Some(due_at));
-    }
+    });
     let left = resend::Left::NotDue(due_at);
     assert_eq!(resent(&bundle, version(&bundle)).await, Resent::Left(left));
     assert!(bundle.world.kept().receipt_queue.is_empty());
@@ -1414,23 +1203,15 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
     let bundle = tuesday().await;
     given_up(&bundle, 2).await;
     bundle.world.pass(Duration::from_hours(30));
-    bundle
-        .take(&Delivery::of(&purchase(77), "fevt_young"))
-        .await;
-    {
-        let mut kept = bundle.world.kept();
-        let message_id = MessageId::new("ses-1").unwrap();
-        let states = [
-            ReceiptState::Held,
-            unsent_for("SES is away"),
-            ReceiptState::Sent {
-                message_id,
-                sent_at: Timestamp::UNIX_EPOCH,
-            },
-        ];
-        for (n, state) in (2..).zip(states) {
-            kept.receipts.get_mut(&receipt_id(n)).unwrap().state = state;
-        }
+    let young = Delivery::of(&purchase(77), "fevt_young");
+    bundle.take(&young).await;
+    let states = [
+        ReceiptState::Held,
+        unsent_for("SES is away"),
+        sent_as("ses-1", Timestamp::UNIX_EPOCH),
+    ];
+    for (n, state) in (2..).zip(states) {
+        bundle.change_receipt(&receipt_id(n), |row| row.state = state);
     }
     let world = &bundle.world;
     world
@@ -1438,29 +1219,23 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
         .give_up(Hop::Feedback, "{}".to_owned(), "in vain".to_owned());
     let dead = [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| world.dead_letters(hop));
     let before = world.now() - SignedDuration::from_hours(4);
-    let all = list::overview(world, world, [&dead[0], &dead[1], &dead[2]], before, 100)
-        .await
-        .unwrap();
+    let all = list::overview(world, world, dead.each_ref(), before, 100).await;
+    let all = all.unwrap();
     let names = |rows: &[list::EventRow]| {
-        rows.iter()
-            .map(|row| row.event_id.to_string())
-            .collect::<Vec<_>>()
+        let names = rows.iter().map(|row| row.event_id.to_string());
+        names.collect::<Vec<_>>()
     };
     let beside = format!(
         "other-body:{}",
         fingerprint(Delivery::of(&purchase(3), "fevt_2").body.as_bytes())
     );
     assert_eq!(names(&all.parked), ["fevt_1".to_owned(), beside]);
-    assert_eq!(
-        names(&all.stuck),
-        ["fevt_100", "fevt_101"],
-        "the young one is not stuck"
-    );
-    assert_eq!(all.fulfillment_dead_letters, 2);
-    assert_eq!(all.receipt_dead_letters, 0);
-    assert_eq!(all.unsent.len(), 1);
-    assert_eq!(all.held.len(), 1);
-    assert_eq!(all.failed.len(), 0);
+    // The young one is not stuck.
+    assert_eq!(names(&all.stuck), ["fevt_100", "fevt_101"]);
+    let dead_letters = (all.fulfillment_dead_letters, all.receipt_dead_letters);
+    assert_eq!(dead_letters, (2, 0));
+    let receipts = (all.unsent.len(), all.held.len(), all.failed.len());
+    assert_eq!(receipts, (1, 1, 0));
     let text = all.to_string();
     for part in [
         "events parked for an operator: 2",
@@ -1472,17 +1247,12 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
         "dead letters of fulfillment: 2",
         "dead letters of feedback: 1",
     ] {
-        assert!(text.contains(part), "{part} in\n{text}");
+        assert_says(&text, part);
     }
-    assert!(
-        !text.contains("pat@") && !text.contains("Pat"),
-        "nothing personal"
-    );
-    assert_eq!(
-        list::parked(world, 1).await.unwrap().len(),
-        1,
-        "so many at most"
-    );
+    // Nothing personal.
+    assert!(!text.contains("pat@") && !text.contains("Pat"), "{text}");
+    let one = list::parked(world, 1).await.unwrap();
+    assert_eq!(one.len(), 1);
 }
 
 /// A shop with orders that were placed that many seconds before the story.
@@ -1524,10 +1294,8 @@ async fn orders_are_listed_by_time_within_bounds_and_the_next_search_continues()
             };
             let part = list::placed(world, &search, &|_| true, &mut |_| false).await;
             let part = part.unwrap();
-            assert!(
-                part.orders.len() <= most + 1,
-                "an order of the same second at most"
-            );
+            // One more at most, of the same second.
+            assert!(part.orders.len() <= most + 1, "{reads} {most}");
             found.extend(part.orders.into_iter().map(|order| {
                 let place = std::cmp::Reverse(order.placed_at);
                 ((place, order.order_id), order.placed_at)
@@ -1548,9 +1316,8 @@ async fn orders_are_listed_by_time_within_bounds_and_the_next_search_continues()
     let is_old = |order: &Order| order.placed_at < since;
     let stopped = list::placed(world, &search, &is_old, &mut |_| true).await;
     assert_eq!(stopped.unwrap().orders, []);
-    let all = list::placed(world, &search, &is_old, &mut |_| false)
-        .await
-        .unwrap();
+    let all = list::placed(world, &search, &is_old, &mut |_| false).await;
+    let all = all.unwrap();
     assert_eq!((all.orders.len(), all.read), (1, ago.len()));
     assert!(all.stopped_at.is_some(), "the bound of reads came first");
 }
@@ -1561,27 +1328,19 @@ async fn a_mail_whose_day_was_missed_is_listed() {
     let world = &bundle.world;
     world.pass(Duration::from_hours(24 * 30));
     let due_at = world.now() - SignedDuration::from_hours(24 * 5);
-    {
-        let mut kept = world.kept();
-        let row = kept.receipts.get_mut(&receipt_id(1)).unwrap();
+    bundle.change_receipt(&receipt_id(1), |row| {
         (row.state, row.due_at) = (ReceiptState::Unsent { reason: None }, Some(due_at));
         (row.version, row.attempts) = (1, 0);
-    }
+    });
     let dead = world.dead_letters(Hop::Receipts);
     let all = async |before| {
-        list::overview(world, world, [&dead; 3], before, 100)
-            .await
-            .unwrap()
+        let all = list::overview(world, world, [&dead; 3], before, 100).await;
+        all.unwrap()
     };
     let listed = all(world.now()).await;
     assert_eq!(listed.unsent.len(), 1);
     assert_eq!(listed.unsent[0].due_at, Some(due_at));
-    assert!(
-        listed
-            .to_string()
-            .contains(&format!(", due {due_at:.0}: unsent")),
-        "{listed}"
-    );
+    assert_says(&listed, &format!(", due {due_at:.0}: unsent"));
     assert!(all(due_at).await.unsent.is_empty(), "its time had not come");
 }
 
@@ -1598,30 +1357,18 @@ async fn a_row_that_a_newer_version_has_written_hides_no_other() {
         "{replayed}"
     );
     assert_eq!((replayed.replayed(), replayed.unreadable.len()), (2, 2));
-    assert!(
-        replayed
-            .to_string()
-            .contains("2 left: written by a newer version: fevt_1, fevt_3"),
-        "{replayed}"
-    );
+    let text = "2 left: written by a newer version: fevt_1, fevt_3";
+    assert_says(&replayed, text);
 
-    world
-        .kept()
-        .events
-        .get_mut(&event_id("fevt_4"))
-        .unwrap()
-        .state = Parked;
+    let fourth = event_id("fevt_4");
+    world.kept().events.get_mut(&fourth).unwrap().state = Parked;
     let dead = world.dead_letters(Hop::Fulfillment);
     let all = list::overview(world, world, [&dead; 3], world.now(), 100)
         .await
         .unwrap();
     assert_eq!(all.parked.len(), 1);
     assert_eq!(all.unreadable.clone(), vec!["fevt_1".to_owned()]);
-    assert!(
-        all.to_string()
-            .contains("rows from a newer version: 1\n  fevt_1"),
-        "{all}"
-    );
+    assert_says(&all, "rows from a newer version: 1\n  fevt_1");
     assert_eq!(list::parked(world, 100).await.unwrap(), all.parked);
 }
 
@@ -1653,27 +1400,23 @@ async fn a_parked_event_is_released_on_the_deployed_stack() {
     play.sell(&purchase).await.unwrap();
     let events = &play.tables.store;
     let (key, note) = (event_id(&event), now());
-    let two = tokio::join!(
-        release(events, &queue, &key, &note),
-        release(events, &queue, &key, &note)
-    );
+    let release_it = || release(events, &queue, &key, &note);
+    let two = tokio::join!(release_it(), release_it());
     assert!([&two.0, &two.1].contains(&&Ok(NOW_FROM_PARKED)), "{two:?}");
     play.until_event(&event, Processed, SOON).await.unwrap();
     let order = play.order(purchase.order_id()).await.unwrap().unwrap();
     assert_eq!(order.version, 1);
     let one_mail = async || Ok((play.mails(purchase.order_id()).await?.len() == 1).then_some(()));
     until("one mail is out", SOON, one_mail).await.unwrap();
-    let again = release(events, &queue, &event_id(&event), &now()).await;
-    assert_eq!(again, Ok(left(Left::NotParked(Processed))));
+    let is_left = left(Left::NotParked(Processed));
+    assert_eq!(release_it().await, Ok(is_left));
 
     // And once more, as a whole day would be: nothing changes.
-    let replayed = replay(events, &queue, &event_id(&event), &now()).await;
+    let replayed = replay(events, &queue, &key, &note).await;
     assert_eq!(replayed, Ok(reopened(Processed)));
     play.until_event(&event, Processed, SOON).await.unwrap();
-    assert_eq!(
-        play.order(purchase.order_id()).await.unwrap().unwrap(),
-        order
-    );
+    let after = play.order(purchase.order_id()).await.unwrap();
+    assert_eq!(after, Some(order));
     assert_eq!(play.mails(purchase.order_id()).await.unwrap().len(), 1);
 }
 
@@ -1699,9 +1442,7 @@ async fn a_dead_letter_is_redriven_on_the_deployed_stack() {
         reading: Reading::Event(read),
     };
     let row = StoredEvent::first(&delivery);
-    domain::ports::Events::record(&play.tables.store, &row)
-        .await
-        .unwrap();
+    Events::record(&play.tables.store, &row).await.unwrap();
     let job = FulfillmentJob::V1 {
         event_id: row.event_id.clone(),
     };
@@ -1712,13 +1453,9 @@ async fn a_dead_letter_is_redriven_on_the_deployed_stack() {
     let seen = redrive::<FulfillmentJob>(&letters, &queue, &dry, &mut fast()).await;
     assert_eq!((seen.depth, seen.stopped), (Some(2), None));
     let done = redrive::<FulfillmentJob>(&letters, &queue, &self::letters(), &mut fast()).await;
-    assert_eq!(
-        (done.moved, done.not_ours, done.depth),
-        (1, 1, Some(1)),
-        "{done}"
-    );
-    play.until_event(row.event_id.as_str(), Processed, SOON)
-        .await
-        .unwrap();
+    let counts = (done.moved, done.not_ours, done.depth);
+    assert_eq!(counts, (1, 1, Some(1)), "{done}");
+    let id = row.event_id.as_str();
+    play.until_event(id, Processed, SOON).await.unwrap();
     assert!(play.order(purchase.order_id()).await.unwrap().is_some());
 }

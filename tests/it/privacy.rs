@@ -15,7 +15,6 @@ use domain::{
     },
 };
 use kit::prelude::*;
-use kit::shop;
 use operator::{
     customer::{self, Person},
     note::Note,
@@ -43,13 +42,8 @@ fn marked() -> Purchase {
     purchase
 }
 
-fn event(kind: &str, event_id: &str, name: &str, mut resource: Value) -> Delivery {
-    resource["test_mode"] = json!(false);
-    let body = shop::event(kind, event_id, 1_760_100_000, name, &resource);
-    Delivery {
-        id: format!("msg_{event_id}"),
-        body: String::from_utf8(body).unwrap(),
-    }
+fn event(kind: &str, event_id: &str, thing: Value) -> Delivery {
+    Delivery::live(kind, event_id, 1_760_100_000, thing)
 }
 
 /// A sale, a refund whose mail bounces, and news of the customer.
@@ -62,11 +56,11 @@ async fn story() -> Bundle {
     refund["payment_intent_id"] = bought.session["payment_intents"][1].clone();
     refund["metadata"] = json!({"reason": "CANARY did not like it"});
     bundle
-        .play(&event("refund.updated", "fevt_2", "refund", refund))
+        .play(&event("refund.updated", "fevt_2", refund))
         .await;
     let news = bought.customer.clone();
     bundle
-        .play(&event("customer.updated", "fevt_3", "customer", news))
+        .play(&event("customer.updated", "fevt_3", news))
         .await;
     mirror(&bundle.world, &sale(&bought).order_id);
     ships(&bundle.world, &sale(&bought).order_id);
@@ -325,7 +319,7 @@ async fn an_erasure_that_fails_or_stops_anywhere_is_finished_by_the_next_one() {
 
 /// The provider's event that deletes the customer of [`story`].
 fn deletion() -> Delivery {
-    event("customer.deleted", "fevt_d", "customer", marked().customer)
+    event("customer.deleted", "fevt_d", marked().customer)
 }
 
 #[tokio::test]
@@ -444,13 +438,10 @@ async fn what_comes_after_the_deletion_brings_no_data_back() {
         .unwrap();
     bundle.provider_has(&sale(&bought));
     bundle.play(&Delivery::of(&bought, "fevt_1")).await;
-    let news = event(
-        "customer.updated",
-        "fevt_3",
-        "customer",
-        bought.customer.clone(),
-    );
-    bundle.play(&news).await;
+    let news = bought.customer.clone();
+    bundle
+        .play(&event("customer.updated", "fevt_3", news))
+        .await;
     assert!(bundle.order(1).is_erased);
     let kept = bundle.world.kept();
     let found = marks(&kept);

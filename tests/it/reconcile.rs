@@ -3,42 +3,24 @@
 
 use domain::{
     access::subscription::{Reason, SubscriptionFacts},
-    delivery::stored_event::EventState,
-    fulfillment::read_set::ReadSet,
-    ports::{
-        Changed, Clock as _, Commits as _, EventAdmin as _, Events as _, Receipts as _, Settlement,
-    },
-    receipt::{self, OnUnknown},
+    ports::{Commits as _, EventAdmin as _, Events as _, Receipts as _},
     sale::{
-        dispute::DisputeStage,
-        order::{OrderKind, OrderState},
+        dispute::{Dispute, DisputeStage},
         refund,
     },
     upkeep::recovery::{Count, List, Reconciled},
-    values::{
-        class::Class,
-        facts::Fact,
-        ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId},
-        mode::Mode,
-        note::Action,
-        outcome::{ReadError, RetryableError},
-    },
+    values::facts::Fact,
 };
-use jiff::Timestamp;
 use kit::{
-    drive::Bundle,
-    fakes::{Call, Fate, Fault, Kept, Turn},
-    life::Life,
-    play::{Play, until},
+    fakes::{Call, Fate, Turn},
+    life::Moment,
+    prelude::*,
     reconciling::reconcile_over,
-    shop::{self, sample},
-    shorthand::operator_note,
-    story::{Delivery, End, open_shop, payment_facts, purchase, sale, sku},
+    shop,
+    story::payment_facts,
     sweeping::sweep_over,
 };
 use reconcile::MOST_GAPS;
-use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// Longer than all of a story.
@@ -51,16 +33,6 @@ fn at(text: &str) -> Timestamp {
 /// When everything has happened.
 fn the_end() -> Timestamp {
     at("2026-04-11T00:00:00Z")
-}
-
-fn delivery(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -> Delivery {
-    let mut resource = resource.clone();
-    resource["test_mode"] = json!(false);
-    let body = shop::event(kind, event_id, at, name, &resource);
-    Delivery {
-        id: format!("msg_{event_id}"),
-        body: String::from_utf8(body).unwrap(),
-    }
 }
 
 /// A refund of the first payment of the `n`th purchase, in Flex's words.
@@ -83,8 +55,7 @@ fn refund_news(n: u64, status: &str) -> refund::RefundChange {
 }
 
 fn life(n: u64) -> Life {
-    let mut life = Life::of(n);
-    life.purchase.session["test_mode"] = json!(false);
+    let mut life = Life::live(n);
     life.purchase.session["created_at"] = json!(at("2026-01-10T08:55:00Z").as_second());
     life
 }
@@ -92,12 +63,9 @@ fn life(n: u64) -> Life {
 /// A shop that has sold so much; and every webhook of it, as Flex would have sent them.
 fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delivery>) {
     let bundle = open_shop(OnUnknown::Resend);
-    bundle
-        .world
-        .kept()
-        .counters
-        .values_mut()
-        .for_each(|count| *count = 10_000);
+    for name in ["BRACE-M", "TOTE"] {
+        bundle.world.kept().counters.insert(sku(name), 10_000);
+    }
     bundle.world.pass_until(the_end());
     let mut webhooks = Vec::new();
     for n in 1..=purchases {
@@ -108,34 +76,25 @@ fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delive
         bundle.provider_has_refunds(&[refund_news(*n, "succeeded")]);
         for (second, kind, status) in [(0, "created", "pending"), (60, "updated", "succeeded")] {
             let (at, id) = (1_760_173_200 + second, format!("fevt_{kind}_{n}"));
-            webhooks.push(delivery(
-                &format!("refund.{kind}"),
-                &id,
-                at,
-                "refund",
-                &refund_of(*n, status),
-            ));
+            let (kind, refund) = (format!("refund.{kind}"), refund_of(*n, status));
+            webhooks.push(Delivery::live(&kind, &id, at, refund));
         }
     }
     for n in lives {
         let life = life(*n);
-        bundle.provider_has(&sale(&life.purchase));
-        let mut over = life.subscription.clone();
-        over["test_mode"] = json!(false);
-        bundle.provider_has_subscription(&over);
+        bundle.provider_has_life(&life);
         bundle.provider_has_invoices_of(&life);
-        for moment in &life.moments {
-            let mut event: Value = serde_json::from_slice(&moment.body).unwrap();
-            for resource in event["object"].as_object_mut().unwrap().values_mut() {
-                resource["test_mode"] = json!(false);
-            }
-            webhooks.push(Delivery {
-                id: format!("msg_{}", moment.event_id),
-                body: event.to_string(),
-            });
-        }
+        webhooks.extend(life.moments.iter().map(Moment::delivery));
     }
     (bundle, webhooks)
+}
+
+/// The same shop after all its webhooks came and were handled.
+async fn lived(purchases: u64, refunds: &[u64], lives: &[u64]) -> Bundle {
+    let (bundle, webhooks) = season(purchases, refunds, lives);
+    deliver(&bundle, &webhooks, |_| true).await;
+    bundle.drain().await;
+    bundle
 }
 
 /// Delivers the events that arrive, and handles them without passing time: an event that waits for another one still
@@ -157,41 +116,23 @@ struct Essence {
 impl Essence {
     fn of(bundle: &Bundle) -> Self {
         let kept = bundle.world.kept();
-        let is_left =
-            |event: &&domain::delivery::stored_event::StoredEvent| event.state.is_unfinished();
-        assert_eq!(
-            kept.events.values().filter(is_left).count(),
-            0,
-            "{:?}",
-            End::of(&kept).events
-        );
-        let mut end = End::of(&kept);
-        end.events.clear();
-        for order in end.orders.values_mut() {
-            order.placed_at = Timestamp::UNIX_EPOCH;
-            for refund in order.refunds.values_mut() {
-                refund.facts = Fact::new(Timestamp::UNIX_EPOCH, refund.facts.value.clone());
-            }
-        }
+        let events = End::of(&kept).events;
+        let mut states = events.values().map(|(state, _)| state);
+        assert!(!states.any(|state| state.is_unfinished()), "{events:?}");
         let access = kept
             .entitlements
             .iter()
             .map(|(key, row)| (key.clone(), (row.access_until, row.reason)));
         Self {
-            end,
+            end: End::of(&kept).without_events(),
             access: access.collect(),
         }
     }
 }
 
 fn parked(bundle: &Bundle) -> usize {
-    bundle
-        .world
-        .kept()
-        .events
-        .values()
-        .filter(|event| event.state == EventState::Parked)
-        .count()
+    let states = bundle.states();
+    states.iter().filter(|state| **state == Parked).count()
 }
 
 fn list(name: &'static str) -> List {
@@ -235,10 +176,7 @@ async fn finds_nothing_more(bundle: &Bundle) {
 #[tokio::test]
 async fn half_of_all_webhooks_dropped_for_ever_are_made_up_for_and_a_second_run_does_nothing() {
     let (purchases, refunds, lives) = (24, [3, 4, 9, 10, 17, 24], [101, 102, 103, 104]);
-    let (facts, webhooks) = season(purchases, &refunds, &lives);
-    deliver(&facts, &webhooks, |_| true).await;
-    facts.drain().await;
-    let expected = Essence::of(&facts);
+    let expected = Essence::of(&lived(purchases, &refunds, &lives).await);
     // Each subscription renews twice.
     let orders = 24 + lives.len() + 2 * lives.len();
     assert_eq!(expected.end.orders.len(), orders);
@@ -289,9 +227,7 @@ fn has_no_sale(bundle: &Bundle) -> bool {
 
 #[tokio::test]
 async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the_same() {
-    let (facts, webhooks) = season(4, &[1, 2], &[101]);
-    deliver(&facts, &webhooks, |_| true).await;
-    facts.drain().await;
+    let facts = lived(4, &[1, 2], &[101]).await;
     // No sale is delivered. Reconcile runs when every event that waits for one is parked.
     let (bundle, webhooks) = season(4, &[1, 2], &[101]);
     let is_sale_session = |n: usize| webhooks[n].body.contains("checkout.session.completed");
@@ -330,32 +266,21 @@ fn listed_dispute(n: u64, status: &str) -> Value {
 
 #[tokio::test]
 async fn a_dispute_that_no_webhook_told_is_made_up_for() {
-    let (bundle, webhooks) = season(2, &[], &[]);
-    deliver(&bundle, &webhooks, |_| true).await;
-    bundle.drain().await;
+    let bundle = lived(2, &[], &[]).await;
     let disputed = ("disputes", listed_dispute(1, "lost"));
     bundle.world.kept().lists.odd.push(disputed);
     let made_up = run(&bundle).await;
     assert_eq!(made_up.counts[&list("disputes")].missing, 1, "{made_up}");
     bundle.drain().await;
-    let lost = |kept: &Kept| {
-        let stages = kept
-            .orders
-            .values()
-            .flat_map(|order| order.disputes.values());
-        stages
-            .filter(|dispute| dispute.stage() == DisputeStage::Lost)
-            .count()
-    };
-    assert_eq!(lost(&bundle.world.kept()), 1);
+    let order = bundle.order(1);
+    let stages: Vec<_> = order.disputes.values().map(Dispute::stage).collect();
+    assert_eq!(stages, [DisputeStage::Lost]);
     finds_nothing_more(&bundle).await;
 }
 
 #[tokio::test]
 async fn a_payment_without_an_order_is_told_to_a_person_once() {
-    let (bundle, webhooks) = season(2, &[], &[]);
-    deliver(&bundle, &webhooks, |_| true).await;
-    bundle.drain().await;
+    let bundle = lived(2, &[], &[]).await;
     let mut payment = sample("payment_intent.succeeded")["object"]["payment_intent"].take();
     payment["payment_intent_id"] = json!("fpi_of_nobody");
     payment["invoice"] = Value::Null;
@@ -380,41 +305,28 @@ async fn a_payment_without_an_order_is_told_to_a_person_once() {
 
 #[tokio::test]
 async fn where_every_webhook_came_nothing_is_missing() {
-    let (bundle, webhooks) = season(8, &[2, 3], &[101]);
-    deliver(&bundle, &webhooks, |_| true).await;
-    bundle.drain().await;
-    finds_nothing_more(&bundle).await;
+    finds_nothing_more(&lived(8, &[2, 3], &[101]).await).await;
 }
 
 #[tokio::test]
 async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
-    let (facts, webhooks) = season(2, &[2], &[101]);
-    deliver(&facts, &webhooks, |_| true).await;
-    facts.drain().await;
-    let expected = Essence::of(&facts);
+    let expected = Essence::of(&lived(2, &[2], &[101]).await);
     let calls = {
         let (bundle, _) = season(2, &[2], &[101]);
         run(&bundle).await;
         bundle.world.kept().calls.len()
     };
     assert!(calls > 30, "{calls}");
-    for fault in [
-        Fault::FailBefore,
-        Fault::FailAfter,
-        Fault::StopBefore,
-        Fault::StopAfter,
-    ] {
+    for fault in [FailBefore, FailAfter, StopBefore, StopAfter] {
         for n in 0..calls {
             let (bundle, _) = season(2, &[2], &[101]);
-            bundle.world.kept().faults.insert(n, fault);
+            bundle.strike(n, fault);
             match bundle.reconcile(DAYS).await {
-                None => assert!(matches!(fault, Fault::StopBefore | Fault::StopAfter)),
-                Some(ended) => {
-                    assert!(
-                        matches!(ended, Err(RetryableError::Away { .. })),
-                        "call {n}: nobody hears of it"
-                    );
-                }
+                None => assert!(matches!(fault, StopBefore | StopAfter)),
+                Some(ended) => assert!(
+                    matches!(ended, Err(RetryableError::Away { .. })),
+                    "{fault:?} at call {n}: nobody hears of it"
+                ),
             }
             while bundle.work_at_once().await {}
             run(&bundle).await;
@@ -432,9 +344,7 @@ async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
 
 #[tokio::test]
 async fn two_runs_at_once_come_to_the_same_as_one() {
-    let (facts, webhooks) = season(3, &[2], &[101]);
-    deliver(&facts, &webhooks, |_| true).await;
-    facts.drain().await;
+    let facts = lived(3, &[2], &[101]).await;
     let (bundle, _) = season(3, &[2], &[101]);
     let (one, other) = tokio::join!(run(&bundle), run(&bundle));
     // Both may say of one that it was missing, and queue it.
@@ -473,10 +383,8 @@ async fn one_bad_thing_stops_nobody_and_is_kept_once() {
         (0, 0, 3)
     );
     let kept = bundle.world.kept();
-    let unreadable = kept
-        .events
-        .values()
-        .filter(|event| event.state == EventState::Unreadable);
+    let unreadable = kept.events.values();
+    let unreadable = unreadable.filter(|event| event.state == Unreadable);
     let reasons: Vec<_> = unreadable
         .filter_map(|event| event.reason.as_deref())
         .collect();
@@ -540,24 +448,16 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
     deliver(&bundle, &webhooks, |_| true).await;
     let plan = |pieces: u64| {
         let mut subscription = life(101).subscription;
-        subscription["test_mode"] = json!(false);
         subscription["status"] = json!("active");
         subscription["items"][0]["quantity"] = json!(pieces);
         subscription
     };
     let updated = |pieces: u64, at: Timestamp| {
-        let (kind, id) = (
-            "customer.subscription.updated",
-            format!("fevt_{pieces}_pieces"),
-        );
-        delivery(kind, &id, at.as_second(), "subscription", &plan(pieces))
+        let (kind, id) = ("customer.subscription.updated", format!("fevt_{pieces}"));
+        Delivery::live(kind, &id, at.as_second(), plan(pieces))
     };
-    deliver(
-        &bundle,
-        &[updated(1, the_end() - Duration::from_hours(1))],
-        |_| true,
-    )
-    .await;
+    let first = updated(1, the_end() - Duration::from_hours(1));
+    deliver(&bundle, &[first], |_| true).await;
     // First two pieces, without a webhook, and a pending refund. Then three pieces, and a completed refund.
     bundle.provider_has_subscription(&plan(2));
     bundle.provider_has_refunds(&[refund_news(1, "pending")]);
@@ -567,13 +467,8 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         tokio::time::sleep(Duration::from_secs(5)).await;
         bundle.world.pass(Duration::from_secs(5));
         let now = bundle.world.now();
-        let refunded = delivery(
-            "refund.updated",
-            "fevt_refund",
-            now.as_second(),
-            "refund",
-            &refund_of(1, "succeeded"),
-        );
+        let (kind, refund) = ("refund.updated", refund_of(1, "succeeded"));
+        let refunded = Delivery::live(kind, "fevt_refund", now.as_second(), refund);
         deliver(&bundle, &[updated(3, now), refunded], |_| true).await;
     };
     let (made_up, ()) = tokio::join!(reconcile.run(), arrives);
@@ -626,29 +521,19 @@ async fn news_between_the_list_and_the_first_look_are_not_replaced_by_what_was_l
     let (bundle, webhooks) = season(1, &[], &[]);
     deliver(&bundle, &webhooks, |_| true).await;
     let mut listed = life(101).subscription;
-    (listed["test_mode"], listed["status"]) = (json!(false), json!("active"));
+    listed["status"] = json!("active");
     bundle.provider_has_subscription(&listed);
     let at = (the_end() - Duration::from_hours(1)).as_second();
-    let updated = delivery(
-        "customer.subscription.updated",
-        "fevt_listed",
-        at,
-        "subscription",
-        &listed,
-    );
+    let kind = "customer.subscription.updated";
+    let updated = Delivery::live(kind, "fevt_listed", at, listed);
     deliver(&bundle, &[updated], |_| true).await;
     bundle.drain().await;
-    let row = || {
-        bundle
-            .world
-            .kept()
-            .subscription_rows
-            .values()
-            .next()
-            .unwrap()
-            .clone()
+    let facts = || {
+        let kept = bundle.world.kept();
+        let row = kept.subscription_rows.values().next().unwrap();
+        row.snapshot.clone().unwrap().value
     };
-    let known = row().snapshot.unwrap().value;
+    let known = facts();
     let newer = SubscriptionFacts {
         cancel_at_period_end: !known.cancel_at_period_end,
         ..known
@@ -664,7 +549,7 @@ async fn news_between_the_list_and_the_first_look_are_not_replaced_by_what_was_l
     assert_eq!(run(&bundle).await.total().missing, 0);
     bundle.world.decide_by(None);
     bundle.drain().await;
-    assert_eq!(row().snapshot.unwrap().value, newer);
+    assert_eq!(facts(), newer);
 }
 
 #[tokio::test]
@@ -686,21 +571,24 @@ async fn what_an_earlier_run_has_found_is_queued_and_counted_once_and_what_is_lo
     finds_nothing_more(&bundle).await;
 }
 
+/// From now on the provider lists a refund of a payment of no sale that it knows. Gives the refund's webhook.
+fn stray_refund(bundle: &Bundle) -> Delivery {
+    let mut listed = refund_news(3, "succeeded");
+    listed.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
+    bundle.provider_has_refunds(&[listed]);
+    let mut refund = refund_of(3, "succeeded");
+    refund["payment_intent_id"] = json!("fpi_stray");
+    Delivery::live("refund.updated", "fevt_stray", 1_760_173_200, refund)
+}
+
 #[tokio::test]
 async fn what_a_person_has_to_decide_is_counted_once_and_waits_for_the_person() {
     let (bundle, _) = season(1, &[], &[]);
-    // Its payment is of no sale that the provider knows.
-    let mut stray = refund_news(1, "succeeded");
-    stray.refund_id = RefundId::new("fre_stray").unwrap();
-    stray.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
-    bundle.provider_has_refunds(&[stray]);
+    stray_refund(&bundle);
     assert_eq!(run(&bundle).await.total().missing, 2);
     bundle.drain().await;
-    let id = EventId::new("reconciled:refund:fre_stray:succeeded:0").unwrap();
-    assert_eq!(
-        (parked(&bundle), bundle.world.kept().events[&id].state),
-        (1, EventState::Parked)
-    );
+    let id = format!("reconciled:refund:{}:succeeded:0", shop::id("fre", 3));
+    assert_eq!((parked(&bundle), bundle.state(&id)), (1, Parked));
     let again = run(&bundle).await.total();
     assert_eq!((again.missing, again.waiting, again.seen_before), (0, 1, 0));
 }
@@ -708,24 +596,11 @@ async fn what_a_person_has_to_decide_is_counted_once_and_waits_for_the_person() 
 #[tokio::test]
 async fn what_a_webhook_has_told_and_waits_or_is_parked_is_neither_missing_nor_told_again() {
     let (bundle, webhooks) = season(2, &[], &[101]);
-    let mut stray = refund_of(3, "succeeded");
-    stray["payment_intent_id"] = json!("fpi_stray");
-    let stray_webhook = delivery(
-        "refund.updated",
-        "fevt_stray",
-        1_760_173_200,
-        "refund",
-        &stray,
-    );
-    let mut listed = refund_news(3, "succeeded");
-    listed.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
-    bundle.provider_has_refunds(&[listed]);
     // The refund's event is parked, and none of the rest is handled: the backlog is long.
-    bundle.deliver(&stray_webhook, false).await;
-    bundle.drain().await;
+    bundle.play(&stray_refund(&bundle)).await;
     assert_eq!(parked(&bundle), 1);
     for webhook in &webhooks {
-        bundle.deliver(webhook, false).await;
+        bundle.take(webhook).await;
     }
     let before = bundle.world.kept().events.len();
     for _ in 0..2 {
@@ -769,31 +644,12 @@ async fn dropped(bundle: &Bundle, webhook: &Delivery, id: &str) {
 async fn what_a_person_has_dropped_is_not_made_up_for() {
     let (bundle, webhooks) = season(1, &[], &[]);
     dropped(&bundle, &webhooks[0], "fevt_1").await;
-    let mut stray = refund_of(1, "succeeded");
-    stray["payment_intent_id"] = json!("fpi_stray");
-    let mut listed = refund_news(1, "succeeded");
-    listed.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
-    bundle.provider_has_refunds(&[listed]);
-    let webhook = delivery(
-        "refund.updated",
-        "fevt_stray",
-        1_760_173_200,
-        "refund",
-        &stray,
-    );
-    dropped(&bundle, &webhook, "fevt_stray").await;
+    dropped(&bundle, &stray_refund(&bundle), "fevt_stray").await;
     for _ in 0..3 {
         let found = run(&bundle).await.total();
-        assert_eq!(
-            (
-                found.missing,
-                found.waiting,
-                found.resumed,
-                found.seen_before
-            ),
-            (0, 0, 0, 2),
-            "{found:?}"
-        );
+        assert_eq!(found.seen_before, 2, "{found:?}");
+        let others = (found.missing, found.waiting, found.resumed);
+        assert_eq!(others, (0, 0, 0), "{found:?}");
         bundle.drain().await;
         assert!(bundle.world.kept().orders.is_empty());
         assert_eq!(bundle.world.kept().events.len(), 2);
@@ -839,7 +695,7 @@ async fn a_gap_whose_answer_was_lost_is_counted_and_queued() {
         .filter(|(_, call)| **call == "events.record");
     for (n, _) in records {
         let (bundle, _) = season(2, &[2], &[101]);
-        bundle.world.kept().faults.insert(n, Fault::Twice);
+        bundle.strike(n, Twice);
         let found = run(&bundle).await.total();
         let kept = bundle.world.kept();
         assert!(kept.faults.is_empty());
@@ -905,7 +761,6 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
         ("active", false),
     ] {
         let mut subscription = life.subscription.clone();
-        subscription["test_mode"] = json!(false);
         subscription["status"] = json!(status);
         subscription["cancel_at_period_end"] = json!(cancels);
         bundle.provider_has_subscription(&subscription);
@@ -929,11 +784,7 @@ async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused
         cause: "no answer in time".into(),
         retry_after: None,
     };
-    bundle
-        .world
-        .kept()
-        .read_faults
-        .push_back(ReadError::Transient(too_slow()));
+    bundle.provider_answers(&ReadError::Transient(too_slow()), 1);
     assert_eq!(bundle.reconcile(DAYS).await.unwrap(), Err(too_slow()));
     bundle.drain().await;
     assert!(
@@ -943,16 +794,9 @@ async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused
     assert_eq!(bundle.world.kept().subscription_rows.len(), 1);
 
     let (bundle, _) = season(2, &[], &[101]);
-    bundle
-        .world
-        .kept()
-        .read_faults
-        .push_back(ReadError::KeyRefused { status: 401 });
+    bundle.provider_answers(&ReadError::KeyRefused { status: 401 }, 1);
     let refused = bundle.reconcile(DAYS).await.unwrap();
-    assert!(
-        matches!(refused, Err(RetryableError::SetUp { .. })),
-        "{refused:?}"
-    );
+    assert_matches!(refused, Err(RetryableError::SetUp { .. }));
     assert_eq!(bundle.world.kept().calls, ["api.list"]);
 }
 
@@ -964,7 +808,7 @@ async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
         status: 422,
         code: None,
     };
-    bundle.world.kept().read_faults.push_back(refused);
+    bundle.provider_answers(&refused, 1);
     let Err(RetryableError::SetUp { cause, .. }) = bundle.reconcile(DAYS).await.unwrap() else {
         panic!("nobody hears of it")
     };
@@ -1035,7 +879,7 @@ async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is
     held.received = Some(0);
     bundle.provider_has(&held);
     deliver(&bundle, &[Delivery::of(&purchase(1), "fevt_1")], |_| true).await;
-    let state = || bundle.world.kept().orders.values().next().unwrap().state();
+    let state = || bundle.order(1).state();
     assert_ne!(state(), OrderState::Paid);
     finds_nothing_more(&bundle).await;
     // It is captured, without an event.
@@ -1043,26 +887,18 @@ async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is
     bundle.provider_has(&held);
     bundle.world.pass(Duration::from_hours(1));
     assert_eq!(run(&bundle).await.total().missing, 1);
-    let facts = |event: &domain::delivery::stored_event::StoredEvent| event.event_type.clone();
-    let types: Vec<_> = bundle
-        .world
-        .kept()
-        .events
-        .values()
-        .filter_map(facts)
-        .collect();
+    let types: Vec<_> = {
+        let kept = bundle.world.kept();
+        let types = kept.events.values().map(|event| event.event_type.clone());
+        types.flatten().collect()
+    };
     assert!(
-        types
-            .iter()
-            .any(|facts| facts == "checkout.session.async_payment_succeeded"),
+        types.contains(&"checkout.session.async_payment_succeeded".to_owned()),
         "what Flex's API does not know of yet is waited for: {types:?}"
     );
     bundle.drain().await;
     assert_eq!(state(), OrderState::Paid);
-    assert_eq!(
-        bundle.world.kept().counters[&sku("BRACE-M")],
-        kit::story::ON_HAND - 2
-    );
+    assert_eq!(bundle.on_hand("BRACE-M"), ON_HAND - 2);
     finds_nothing_more(&bundle).await;
 }
 
@@ -1088,7 +924,7 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
         cart.received = Some(0);
         bundle.provider_has(&cart);
         deliver(&bundle, &[Delivery::of(&purchase(1), "fevt_1")], |_| true).await;
-        let state = || bundle.world.kept().orders.values().next().unwrap().state();
+        let state = || bundle.order(1).state();
         let found = async || {
             let found = run(&bundle).await.total();
             bundle.drain().await;
@@ -1120,16 +956,12 @@ async fn the_sale_is_dated_by_its_checkout_and_the_refund_by_itself() {
     let (bundle, _) = season(1, &[1], &[]);
     run(&bundle).await;
     bundle.drain().await;
-    let now = bundle.world.now();
-    let kept = bundle.world.kept();
-    let order = kept.orders.values().next().unwrap();
+    let order = bundle.order(1);
     assert_eq!(Some(order.placed_at), sale(&purchase(1)).created_at);
-    assert!(
-        order
-            .refunds
-            .values()
-            .all(|refund| refund.facts.value.made_at == Some(at("2025-10-11T09:00:00Z")))
-    );
+    let made_at = Some(at("2025-10-11T09:00:00Z"));
+    let mut refunds = order.refunds.values();
+    assert!(refunds.all(|refund| refund.facts.value.made_at == made_at));
+    let now = bundle.world.now();
     assert!(order.fulfilled_at.is_some_and(|at| at <= now));
 }
 
@@ -1137,19 +969,16 @@ async fn the_sale_is_dated_by_its_checkout_and_the_refund_by_itself() {
 const SOON: Duration = Duration::from_secs(90);
 
 /// Purchases of things of their own, made a while ago, and none of them younger than what is left to webhooks.
-async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
+async fn sales(play: &Play, first: u64, count: u64) -> Vec<Purchase> {
     let made_at = Timestamp::now().as_second() - 20 * 60;
     let mut sales = Vec::new();
     for n in first..first + count {
-        let mut purchase = shop::Purchase::numbered(n);
+        let mut purchase = Purchase::numbered(n);
         purchase.session["created_at"] = json!(made_at);
         for (line, name) in ["BRACE", "TOTE"].into_iter().enumerate() {
             let name = format!("{name}-{n}");
-            play.tables
-                .stock_levels
-                .put_counter(&sku(&name), 10)
-                .await
-                .unwrap();
+            let stock_levels = &play.tables.stock_levels;
+            stock_levels.put_counter(&sku(&name), 10).await.unwrap();
             purchase.line_items[line]["price"]["product"]["client_reference_id"] = json!(name);
         }
         play.sell(&purchase).await.unwrap();
@@ -1159,14 +988,14 @@ async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
 }
 
 /// A subscription that began then, with its sale and its first invoice, as Flex's API shows them.
-async fn subscribed(play: &Play, n: u64) -> (shop::Purchase, Value) {
+async fn subscribed(play: &Play, n: u64) -> (Purchase, Value) {
     let now = Timestamp::now();
     let (began, ends) = (
         now - Duration::from_mins(20),
         now + Duration::from_hours(24 * 30),
     );
     let (customer, product) = (shop::id("fcus", n), shop::id("fprod", n));
-    let mut purchase = shop::Purchase::subscription(n);
+    let mut purchase = Purchase::subscription(n);
     purchase.session["created_at"] = json!(began.as_second());
     purchase.session["customer"] = json!(customer);
     purchase.customer["customer_id"] = json!(customer);
@@ -1195,7 +1024,7 @@ async fn is_sent(play: &Play, receipt_id: &str) {
     let id = ReceiptId::new(receipt_id).unwrap();
     until(&format!("{receipt_id} is sent"), SOON, async || {
         let receipt = play.tables.store.receipt(&id).await?;
-        Ok(receipt.filter(|receipt| matches!(receipt.state, receipt::ReceiptState::Sent { .. })))
+        Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
     })
     .await
     .unwrap();
@@ -1203,10 +1032,8 @@ async fn is_sent(play: &Play, receipt_id: &str) {
 
 #[tokio::test]
 async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
-    let play = Play::on_named_stack()
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
-    let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap() * 1000;
+    let play = play().await;
+    let number = number();
     let sales = sales(&play, number, 6).await;
     let subscriber = number + 100;
     let (begun, subscription) = subscribed(&play, subscriber).await;
@@ -1220,22 +1047,14 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
     let arrives = |n: u64| n.is_multiple_of(2);
     for (n, sale) in (0..).zip(&sales).filter(|(n, _)| arrives(*n)) {
         let event_id = shop::id("fevt", number + n);
-        assert_eq!(
-            play.deliver_signed(&sale.completed(&event_id))
-                .await
-                .unwrap()
-                .status,
-            200
-        );
-        play.until_event(&event_id, EventState::Processed, SOON)
-            .await
-            .unwrap();
+        play.takes(&sale.completed(&event_id)).await;
+        play.until_event(&event_id, Processed, SOON).await.unwrap();
     }
     assert_eq!(play.invoke("reconcile").await.unwrap(), "null");
     play.until_idle(SOON).await.unwrap();
 
     for sale in sales.iter().chain([&begun]) {
-        is_sent(&play, &format!("{}-order", sale.order_id())).await;
+        play.sent_receipt(sale.order_id(), SOON).await;
     }
     is_sent(&play, &format!("{refund_id}-refund")).await;
     let (customer, product) = (shop::id("fcus", subscriber), shop::id("fprod", subscriber));
@@ -1246,33 +1065,24 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
         )],
         ..ReadSet::default()
     };
-    let access = play
-        .tables
-        .store
-        .read(&read_set)
-        .await
-        .unwrap()
-        .entitlements;
+    let rows = play.tables.store.read(&read_set).await.unwrap();
+    let access = rows.entitlements;
     let ends = subscription["current_period_end"].as_str().unwrap();
     assert_eq!(access[0].access_until.as_second(), at(ends).as_second());
     assert_eq!(access[0].reason, Reason::Paid);
 
     // Once more: nothing is recorded, queued or sent.
-    let made_up_for = async |sale: &shop::Purchase| {
+    let made_up_for = async |sale: &Purchase| {
         let id = |version: u64| {
-            format!(
-                "reconciled:checkout_session:{}:complete:{version}",
-                sale.order_id()
-            )
+            let sale = sale.order_id();
+            format!("reconciled:checkout_session:{sale}:complete:{version}")
         };
         let mut count = 0;
         for version in 0..3 {
             count += usize::from(play.event(&id(version)).await.unwrap().is_some());
         }
-        (
-            count,
-            play.order(sale.order_id()).await.unwrap().unwrap().version,
-        )
+        let order = play.order(sale.order_id()).await.unwrap().unwrap();
+        (count, order.version)
     };
     let mut before = Vec::new();
     for (n, sale) in (0..).zip(&sales) {
@@ -1300,13 +1110,8 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
             } else {
                 left
             };
-            let count = play
-                .tables
-                .stock_levels
-                .on_hand(&sku)
-                .await
-                .unwrap()
-                .unwrap();
+            let count = play.tables.stock_levels.on_hand(&sku).await;
+            let count = count.unwrap().unwrap();
             assert!((left..=back).contains(&count), "{name} of {n}: {count}");
         }
         let receipts = play.mails(sale.order_id()).await.unwrap();

@@ -1,35 +1,14 @@
 //! F33: tables are restored to an earlier point in time, over the world in memory. The events since then are replayed.
 //! Reconcile recovers from the provider's lists what is not replayed.
 
-use domain::{
-    access::{entitlement::Entitlement, subscription::Subscription},
-    delivery::stored_event::EventState,
-    ports::{Clock as _, Search},
-    receipt::OnUnknown,
-    sale::{
-        merchant_reference::MerchantReference, order::Order, payment::Link, restock::RestockPolicy,
-        stock::Movement,
-    },
-    values::{
-        facts::Fact,
-        ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, Sku, SubscriptionId},
-    },
-};
-use jiff::{SignedDuration, Timestamp};
-use kit::{
-    drive::Bundle,
-    life::Life,
-    shop::{self, sample},
-    story::{Delivery, End, open_shop, purchase, sale},
-    sweeping::sweep_over,
-};
+use domain::{ports::Search, testing::Tables};
+use kit::{life::Moment, prelude::*, shop, sweeping::sweep_over};
 use operator::{
     events::{Bounds, replay_range},
     note::Note,
     pace::Pace,
 };
-use serde_json::{Value, json};
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 
 /// Which table is put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +22,8 @@ enum Table {
 /// The contents of the tables at some point.
 struct Copy {
     at: Timestamp,
-    events: BTreeMap<EventId, domain::delivery::stored_event::StoredEvent>,
-    orders: BTreeMap<OrderId, Order>,
-    counters: BTreeMap<Sku, i64>,
-    movements: BTreeMap<(Sku, OrderId), Movement>,
-    links: BTreeMap<PaymentIntentId, Link>,
-    references: BTreeMap<String, MerchantReference>,
-    subscriptions: BTreeMap<(CustomerId, SubscriptionId), Subscription>,
-    entitlements: BTreeMap<(CustomerId, ProductId), Entitlement>,
+    events: BTreeMap<EventId, StoredEvent>,
+    others: Tables,
 }
 
 impl Copy {
@@ -59,39 +32,23 @@ impl Copy {
         Self {
             at,
             events: kept.events.clone(),
-            orders: kept.orders.clone(),
-            counters: kept.counters.clone(),
-            movements: kept.movements.clone(),
-            links: kept.links.clone(),
-            references: kept.references.clone(),
-            subscriptions: kept.subscription_rows.clone(),
-            entitlements: kept.entitlements.clone(),
+            others: kept.tables.clone(),
         }
     }
 
     fn put_back(self, table: Table, bundle: &Bundle) {
-        let mut kept = bundle.world.kept();
+        let (mut kept, then) = (bundle.world.kept(), self.others);
         match table {
-            Table::Orders => kept.orders = self.orders,
+            Table::Orders => kept.orders = then.orders,
             Table::Events => kept.events = self.events,
             Table::OrdersToEntitlements => {
-                kept.orders = self.orders;
-                (kept.counters, kept.movements) = (self.counters, self.movements);
-                (kept.links, kept.references) = (self.links, self.references);
+                kept.orders = then.orders;
+                (kept.counters, kept.movements) = (then.counters, then.movements);
+                (kept.links, kept.references) = (then.links, then.references);
                 (kept.subscription_rows, kept.entitlements) =
-                    (self.subscriptions, self.entitlements);
+                    (then.subscription_rows, then.entitlements);
             }
         }
-    }
-}
-
-fn facts(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -> Delivery {
-    let mut resource = resource.clone();
-    resource["test_mode"] = json!(false);
-    let body = String::from_utf8(shop::event(kind, event_id, at, name, &resource)).unwrap();
-    Delivery {
-        id: format!("msg_{event_id}"),
-        body,
     }
 }
 
@@ -100,13 +57,8 @@ fn refund_of(n: u64) -> Delivery {
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["refund_id"] = json!(shop::id("fre", n));
     refund["payment_intent_id"] = purchase(n).session["payment_intents"][1].clone();
-    facts(
-        "refund.updated",
-        &format!("fevt_r{n}"),
-        1_760_200_000,
-        "refund",
-        &refund,
-    )
+    let event_id = format!("fevt_r{n}");
+    Delivery::live("refund.updated", &event_id, 1_760_200_000, refund)
 }
 
 /// A shop with all its events. It has sold out of one thing by its last sale, and has taken a thing back. It has a
@@ -120,23 +72,10 @@ fn season(on_unknown: OnUnknown) -> (Bundle, Vec<Delivery>) {
         bundle.provider_has(&sale(&purchase(n)));
         all.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
     }
-    let mut life = Life::of(99);
-    life.purchase.session["test_mode"] = json!(false);
-    bundle.provider_has(&sale(&life.purchase));
-    let mut subscription = life.subscription.clone();
-    subscription["test_mode"] = json!(false);
-    bundle.provider_has_subscription(&subscription);
+    let life = Life::live(99);
+    bundle.provider_has_life(&life);
     bundle.provider_has_invoices_of(&life);
-    for moment in &life.moments {
-        let mut event: Value = serde_json::from_slice(&moment.body).unwrap();
-        for resource in event["object"].as_object_mut().unwrap().values_mut() {
-            resource["test_mode"] = json!(false);
-        }
-        all.push(Delivery {
-            id: format!("msg_{}", moment.event_id),
-            body: event.to_string(),
-        });
-    }
+    all.extend(life.moments.iter().map(Moment::delivery));
     all.extend([refund_of(2), refund_of(5)]);
     (bundle, all)
 }
@@ -167,29 +106,18 @@ struct Essence {
 impl Essence {
     fn of(bundle: &Bundle) -> Self {
         let kept = bundle.world.kept();
-        let is_open = |state: EventState| state.is_unfinished() || state == EventState::Parked;
+        let is_open = |state: EventState| state.is_unfinished() || state == Parked;
         let open: Vec<_> = kept
             .events
             .values()
             .filter(|event| is_open(event.state))
             .collect();
         assert!(open.is_empty(), "{open:?}");
-        let mut end = End::of(&kept);
-        end.events.clear();
-        for order in end.orders.values_mut() {
-            order.placed_at = Timestamp::UNIX_EPOCH;
-            for refund in order.refunds.values_mut() {
-                refund.facts = Fact::new(Timestamp::UNIX_EPOCH, refund.facts.value.clone());
-            }
-        }
-        let until = |row: &Entitlement| row.access_until;
+        let access = kept.entitlements.iter();
+        let access = access.map(|(key, row)| (key.clone(), row.access_until));
         Self {
-            end,
-            access: kept
-                .entitlements
-                .iter()
-                .map(|(key, row)| (key.clone(), until(row)))
-                .collect(),
+            end: End::of(&kept).without_events(),
+            access: access.collect(),
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use crate::fakes::{Hop, Message, World};
 use aws::batch::{self, Attempt, Invocation, RESERVE, Rules, Worker};
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
     access::purchase::AccessPolicies,
     delivery::job::Job,
     fulfillment::Policy,
-    ports::Clock,
+    ports::{Clock, Delay},
     receipt::OnUnknown,
     sale::{amounts::PartPayment, restock::RestockPolicy, shop::ShopFilter, stock::RenewalStock},
     values::{mode::Mode, outcome::RetryableError},
@@ -300,6 +300,25 @@ impl Bundle {
             .saturating_add(hidden)
             .unwrap_or(message.visible_at);
         queue(&mut self.world.kept()).push_back(message);
+    }
+
+    /// One invocation of a queue's function, by the code that Lambda runs.
+    ///
+    /// # Panics
+    ///
+    /// If a message of the batch has no name.
+    #[expect(clippy::expect_used, reason = "a test kit")]
+    pub async fn invoke<J: Job, W: Worker<J>>(
+        &self,
+        batch: SqsEvent,
+        request_id: &str,
+        worker: &W,
+        delay: &impl Delay,
+    ) -> SqsBatchResponse {
+        let invocation = self.invocation(request_id);
+        batch::run(batch, invocation, RULES, worker, delay, &self.world)
+            .await
+            .expect("every message has a name")
     }
 
     /// An invocation that begins now.

@@ -41,13 +41,13 @@ pub fn flint_samples() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../events/flint"))
 }
 
-/// A key of the shop's test data.
+/// A key of Flint's API that is never refused.
 #[derive(Debug)]
-struct TestKey;
+pub struct FlintKey(pub &'static str);
 
-impl ApiKeys for TestKey {
+impl ApiKeys for FlintKey {
     fn current(&self) -> Answering<'_, ApiKey> {
-        Box::pin(async { ApiKey::new("flint_test_1").expect("a key") })
+        Box::pin(async { ApiKey::new(self.0).expect("a key") })
     }
 
     fn reread(&self) -> Answering<'_, Option<ApiKey>> {
@@ -84,7 +84,8 @@ impl FlintShop {
             receipts: Some(true),
         };
         let provider = providers::connected("flint", &connection).expect("Flint's client");
-        let providers = Providers::default().with(flint_id(), provider, Some(Arc::new(TestKey)));
+        let key = Arc::new(FlintKey("flint_test_1"));
+        let providers = Providers::default().with(flint_id(), provider, Some(key));
         Self::with(flint, &providers)
     }
 

@@ -5,7 +5,10 @@
     reason = "a sample that is not as it should be must stop the test"
 )]
 
-use crate::shop::{Purchase, event, id, product_of, sample, subscription};
+use crate::{
+    shop::{Purchase, event, id, product_of, sample, subscription},
+    story::Delivery,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -15,6 +18,13 @@ pub struct Moment {
     pub at: Timestamp,
     pub event_id: String,
     pub body: Vec<u8>,
+}
+
+impl Moment {
+    /// The delivery of its event.
+    pub fn delivery(&self) -> Delivery {
+        Delivery::with_body(&self.event_id, self.body.clone())
+    }
 }
 
 /// A subscription with its own customer.
@@ -36,6 +46,15 @@ fn at(text: &str) -> Timestamp {
 impl Life {
     /// The life of that number: a month from January 10, 2026, three renewals, the second of which fails at first.
     pub fn of(n: u64) -> Self {
+        Self::in_mode(n, true)
+    }
+
+    /// The same with real money.
+    pub fn live(n: u64) -> Self {
+        Self::in_mode(n, false)
+    }
+
+    fn in_mode(n: u64, test_mode: bool) -> Self {
         let mut purchase = Purchase::subscription(n);
         let customer = id("fcus", n);
         purchase.session["customer"] = json!(customer);
@@ -51,6 +70,13 @@ impl Life {
         };
         life.subscription["customer"] = json!(customer);
         life.subscription["created_at"] = json!("2026-01-10T09:00:00Z");
+        for thing in [
+            &mut life.purchase.session,
+            &mut life.purchase.customer,
+            &mut life.subscription,
+        ] {
+            thing["test_mode"] = json!(test_mode);
+        }
 
         life.subscription(
             "2026-01-10T09:00:00Z",
@@ -193,6 +219,7 @@ impl Life {
         invoice["invoice_id"] = json!(self.invoice_id(month));
         invoice["subscription"] = json!(self.subscription_id());
         invoice["customer"] = json!(self.customer_id());
+        invoice["test_mode"] = self.subscription["test_mode"].clone();
         let payment = if month == 0 {
             self.purchase.session["payment_intent"].clone()
         } else {

@@ -11,7 +11,8 @@ pub use crate::{
     play::{Play, number, play, until},
     shop::{Purchase, id, sample},
     shorthand::{
-        event_id, failed_for, leased_by, operator_note, sent_as, unsent_for, withdrawn_for,
+        assert_says, event_id, failed_for, leased_by, operator_note, sent_as, unsent_for,
+        withdrawn_for,
     },
     stack::{Ports, Stack},
     story::{BEGIN, Delivery, End, ON_HAND, open_shop, purchase, sale, sku},

@@ -39,6 +39,13 @@ pub fn operator_note(did: Action, at: Timestamp) -> Noted {
     }
 }
 
+/// Asserts that a text has a part, and prints the text if it does not.
+#[track_caller]
+pub fn assert_says(said: &impl ToString, part: &str) {
+    let said = said.to_string();
+    assert!(said.contains(part), "{part:?} is not in: {said}");
+}
+
 /// A receipt whose mail SES took under that id.
 pub fn sent_as(message_id: &str, sent_at: Timestamp) -> ReceiptState {
     ReceiptState::Sent {

@@ -4,10 +4,23 @@ use crate::{
     dice::Dice,
     drive::{HIDDEN_FOR, MOST_RECEIVES},
 };
-use aws_lambda_events::event::sqs::SqsMessage;
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::{collections::HashMap, time::Duration};
+
+/// A batch of these messages as Lambda gets it: the first one has the id `m0`.
+pub fn batch_of(bodies: impl IntoIterator<Item = String>) -> SqsEvent {
+    let mut batch = SqsEvent::default();
+    for (n, body) in bodies.into_iter().enumerate() {
+        let mut record = SqsMessage::default();
+        record.message_id = Some(format!("m{n}"));
+        record.receipt_handle = Some(format!("h{n}"));
+        record.body = Some(body);
+        batch.records.push(record);
+    }
+    batch
+}
 
 #[derive(Debug, Clone)]
 struct Held {

@@ -26,13 +26,48 @@ use std::{io, path::Path, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-/// A running stand-in. It ends when this is dropped.
+/// A running stand-in with its data. It ends when this is dropped.
 #[derive(Debug)]
-pub struct StandIn {
-    /// Its address: the base URL for `flex::Api`.
+pub struct Running<D> {
+    /// Its address: the base URL of the API.
     pub url: String,
-    state: Shared<Data>,
+    state: Shared<D>,
     server: JoinHandle<io::Result<()>>,
+}
+
+/// The stand-in for Flex.
+pub type StandIn = Running<Data>;
+
+impl<D: Clone + Default + Send + 'static> Running<D> {
+    /// Serves the API and the controls of a stand-in on a port (0: any free one).
+    async fn serve(
+        port: u16,
+        tls: Option<TlsAcceptor>,
+        data: D,
+        api: Router<Shared<D>>,
+        controls: Router<Shared<D>>,
+    ) -> io::Result<Self> {
+        let state: Shared<D> = Arc::new(State::new(data).into());
+        let strike = axum::middleware::from_fn_with_state(Arc::clone(&state), fault::strike);
+        let routes = api.layer(strike).nest("/_stand-in", controls);
+        let (url, server) = serve(port, tls, routes.with_state(Arc::clone(&state))).await?;
+        Ok(Self { url, state, server })
+    }
+
+    /// Makes the next requests for a path fail. In `path`, a segment `*` stands for any.
+    pub fn fail_next(&self, path: &str, fault: Fault) {
+        state::lock(&self.state).plan(path, fault);
+    }
+
+    /// Its requests so far, as `GET /v1/…?…`, in order.
+    pub fn requests(&self) -> Vec<String> {
+        state::lock(&self.state).requests.clone()
+    }
+
+    /// How often it was asked for a path. In `path`, a segment `*` stands for any.
+    pub fn requests_for(&self, path: &str) -> usize {
+        state::lock(&self.state).requests_for(path)
+    }
 }
 
 impl StandIn {
@@ -53,85 +88,31 @@ impl StandIn {
     }
 
     async fn start_with(port: u16, data: Data, tls: Option<TlsAcceptor>) -> io::Result<Self> {
-        let state: Shared<Data> = Arc::new(State::new(data).into());
-        let routes = Router::new()
-            .nest("/v1", resources::routes())
-            .fallback(resources::not_found)
-            .layer(axum::middleware::from_fn_with_state(
-                Arc::clone(&state),
-                fault::strike,
-            ))
-            .nest("/_stand-in", admin::routes())
-            .with_state(Arc::clone(&state));
-        let (url, server) = serve(port, tls, routes).await?;
-        Ok(Self { url, state, server })
+        let api = Router::new().nest("/v1", resources::routes());
+        let api = api.fallback(resources::not_found);
+        Self::serve(port, tls, data, api, admin::routes()).await
     }
 
-    /// Adds a session, or replaces the one of its id. A customer inside it is kept as a customer.
-    pub fn put_session(&self, session: Value) {
-        state::lock(&self.state).data.put_session(session);
+    /// Adds a resource of a kind, by the API's name for one, or replaces the one of its id. A refund is of the session
+    /// that was paid by its payment intent.
+    pub fn put(&self, kind: &str, resource: Value) {
+        state::lock(&self.state).data.put(kind, resource);
     }
 
-    /// Sets the lines of a session: an array.
-    pub fn put_line_items(&self, session_id: &str, line_items: Value) {
-        state::lock(&self.state)
-            .data
-            .put_line_items(session_id, line_items);
+    /// Adds all that belongs to a purchase. A customer inside the session is kept as a customer.
+    pub fn put_purchase(&self, purchase: &crate::shop::Purchase) {
+        let data = &mut state::lock(&self.state).data;
+        data.put("customer", purchase.customer.clone());
+        data.put_line_items(purchase.order_id(), purchase.line_items.clone());
+        data.put_session(purchase.session.clone());
     }
 
     /// Says what a session's payment intents are: an array. Without it they are made from the session: paid, as far
     /// as the session is.
-    pub fn put_payment_intents(&self, session_id: &str, payment_intents: Value) {
-        state::lock(&self.state)
-            .data
-            .put_payment_intents(session_id, payment_intents);
-    }
-
-    /// Adds a subscription, or replaces the one of its id.
-    pub fn put_subscription(&self, subscription: Value) {
-        state::lock(&self.state).data.put_subscription(subscription);
-    }
-
-    /// Adds an invoice, or replaces the one of its id.
-    pub fn put_invoice(&self, invoice: Value) {
-        state::lock(&self.state).data.put_invoice(invoice);
-    }
-
-    /// Adds a refund, or replaces the one of its id. Its session is the one that was paid by its payment intent.
-    pub fn put_refund(&self, refund: Value) {
-        state::lock(&self.state).data.put_refund(refund, None);
-    }
-
-    /// Adds a customer, or replaces the one of its id.
-    pub fn put_customer(&self, customer: Value) {
-        state::lock(&self.state).data.put_customer(customer);
-    }
-
-    /// Adds all that belongs to a purchase.
-    pub fn put_purchase(&self, purchase: &crate::shop::Purchase) {
-        self.put_customer(purchase.customer.clone());
-        self.put_line_items(purchase.order_id(), purchase.line_items.clone());
-        self.put_session(purchase.session.clone());
-    }
-
-    /// Makes the next requests for a path fail. In `path`, a segment `*` stands for any.
-    pub fn fail_next(&self, path: &str, fault: Fault) {
-        state::lock(&self.state).plan(path, fault);
-    }
-
-    /// Its requests so far, as `GET /v1/…?…`, in order.
-    pub fn requests(&self) -> Vec<String> {
-        state::lock(&self.state).requests.clone()
-    }
-
-    /// How often it was asked for a path. In `path`, a segment `*` stands for any.
-    pub fn requests_for(&self, path: &str) -> usize {
-        state::lock(&self.state).requests_for(path)
-    }
-
-    /// Makes it as it was when it started: no faults, no memory, and the seed's sales alone.
-    pub fn reset(&self) {
-        state::lock(&self.state).reset();
+    #[cfg(test)]
+    fn put_payment_intents(&self, session_id: &str, payment_intents: Value) {
+        let data = &mut state::lock(&self.state).data;
+        data.put_payment_intents(session_id, payment_intents);
     }
 }
 
@@ -153,7 +134,7 @@ async fn serve(
     Ok((url, server))
 }
 
-impl Drop for StandIn {
+impl<D> Drop for Running<D> {
     fn drop(&mut self) {
         self.server.abort();
     }

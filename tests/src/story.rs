@@ -9,6 +9,7 @@
 use crate::{
     drive::Bundle,
     fakes::{Kept, World},
+    life::Life,
     shop::{self, Purchase},
     signed::signed_as,
 };
@@ -137,10 +138,33 @@ pub struct Delivery {
 impl Delivery {
     /// The completion of a purchase, under an event id of the provider.
     pub fn of(purchase: &Purchase, event_id: &str) -> Self {
-        let body = String::from_utf8(purchase.completed(event_id)).expect("JSON is UTF-8");
+        Self::with_body(event_id, purchase.completed(event_id))
+    }
+
+    /// An event about a thing, with real money.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "indexing a `Value` to write makes the member"
+    )]
+    pub fn live(event_type: &str, event_id: &str, at: i64, mut thing: Value) -> Self {
+        thing["test_mode"] = false.into();
+        let name = match event_type.rsplit('.').nth(1) {
+            Some("session") => "checkout_session",
+            name => name.expect("a type names its thing"),
+        };
+        let body = shop::event(event_type, event_id, at, name, &thing);
+        Self::with_body(event_id, body)
+    }
+
+    /// A delivery of this body.
+    ///
+    /// # Panics
+    ///
+    /// If the body is no text.
+    pub fn with_body(event_id: &str, body: Vec<u8>) -> Self {
         Self {
             id: format!("msg_{event_id}"),
-            body,
+            body: String::from_utf8(body).expect("JSON is UTF-8"),
         }
     }
 }
@@ -162,6 +186,12 @@ impl Bundle {
             .kept()
             .sales
             .insert(sale.order_id.clone(), sale.clone());
+    }
+
+    /// From now on the provider's API knows a life's sale and its subscription.
+    pub fn provider_has_life(&self, life: &Life) {
+        self.provider_has(&sale(&life.purchase));
+        self.provider_has_subscription(&life.subscription);
     }
 
     /// From now on the provider's API knows these refunds.
@@ -260,6 +290,20 @@ pub struct End {
 }
 
 impl End {
+    /// The end without the events and their times. Webhooks and lists lead to the same one.
+    #[must_use]
+    pub fn without_events(mut self) -> Self {
+        let then = Timestamp::UNIX_EPOCH;
+        self.events.clear();
+        for order in self.orders.values_mut() {
+            order.placed_at = then;
+            for refund in order.refunds.values_mut() {
+                refund.facts = Fact::new(then, refund.facts.value.clone());
+            }
+        }
+        self
+    }
+
     /// The end as it is now.
     pub fn of(kept: &Kept) -> Self {
         let then = Timestamp::UNIX_EPOCH;

@@ -10,7 +10,7 @@ use domain::{
     delivery::stored_event::RECOVERED,
     receipt::feedback::Mails,
 };
-use kit::{life::Life, prelude::*, ses::Taken, shop, sweeping::sweep_over};
+use kit::{prelude::*, ses::Taken, sweeping::sweep_over};
 use std::sync::Arc;
 
 /// All entries that the announcer publishes over a world, in their order.
@@ -32,22 +32,11 @@ async fn published(bundle: &Bundle) -> Vec<Entry> {
     bundle.world.kept().published.clone()
 }
 
-/// An event of Flex, with live money.
-fn delivery(kind: &str, event_id: &str, name: &str, mut thing: Value) -> Delivery {
-    const AFTER: i64 = 1_760_100_000;
-    thing["test_mode"] = json!(false);
-    let body = shop::event(kind, event_id, AFTER, name, &thing);
-    Delivery {
-        id: format!("msg_{event_id}"),
-        body: String::from_utf8(body).unwrap(),
-    }
-}
-
-/// A sample's thing, of the second payment of the first purchase.
-fn of_the_first_sale(event_type: &str, name: &str) -> Value {
+/// A sample's event with real money, about the second payment of the first purchase.
+fn of_the_first_sale(event_type: &str, event_id: &str, name: &str) -> Delivery {
     let mut thing = sample(event_type)["object"][name].take();
     thing["payment_intent_id"] = purchase(1).session["payment_intents"][1].clone();
-    thing
+    Delivery::live(event_type, event_id, 1_760_100_000, thing)
 }
 
 /// SES reports on the mail of a receipt.
@@ -82,26 +71,12 @@ async fn sales() -> (Bundle, Vec<Entry>) {
     bundle.drain().await;
     published(&bundle).await;
     reported(&bundle, 0, "delivery").await;
-    for delivery in [
-        delivery(
-            "refund.created",
-            "fevt_refund",
-            "refund",
-            of_the_first_sale("refund.created", "refund"),
-        ),
-        delivery(
-            "charge.dispute.created",
-            "fevt_dispute",
-            "dispute",
-            of_the_first_sale("charge.dispute.created", "dispute"),
-        ),
-        delivery(
-            "charge.dispute.closed",
-            "fevt_closed",
-            "dispute",
-            of_the_first_sale("charge.dispute.closed", "dispute"),
-        ),
+    for (event_type, event_id, name) in [
+        ("refund.created", "fevt_refund", "refund"),
+        ("charge.dispute.created", "fevt_dispute", "dispute"),
+        ("charge.dispute.closed", "fevt_closed", "dispute"),
     ] {
+        let delivery = of_the_first_sale(event_type, event_id, name);
         bundle.play(&delivery).await;
     }
     bundle.world.kept().counters.insert(sku("BRACE-M"), 1);
@@ -120,27 +95,13 @@ async fn sales() -> (Bundle, Vec<Entry>) {
 
 /// A subscription's life, with each event at its time.
 async fn subscription() -> (Bundle, Vec<Entry>) {
-    let life = Life::of(9);
+    let life = Life::live(9);
     let mut bundle = open_shop(OnUnknown::Resend);
     bundle.fulfillment.policy.grace = SignedDuration::from_hours(7 * 24);
-    let mut purchase = life.purchase.clone();
-    purchase.session["test_mode"] = json!(false);
-    bundle.provider_has(&sale(&purchase));
-    let mut subscription = life.subscription.clone();
-    subscription["test_mode"] = json!(false);
-    bundle.provider_has_subscription(&subscription);
+    bundle.provider_has_life(&life);
     for moment in &life.moments {
-        let mut event: Value = serde_json::from_slice(&moment.body).unwrap();
-        for thing in event["object"].as_object_mut().unwrap().values_mut() {
-            thing["test_mode"] = json!(false);
-        }
         bundle.world.pass_until(moment.at);
-        bundle
-            .play(&Delivery {
-                id: format!("msg_{}", moment.event_id),
-                body: event.to_string(),
-            })
-            .await;
+        bundle.play(&moment.delivery()).await;
     }
     let entries = published(&bundle).await;
     (bundle, entries)

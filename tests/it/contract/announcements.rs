@@ -1,7 +1,7 @@
 //! Batches of announcements, and the announced levels of counters.
 
 use super::{
-    AnnouncementPorts, On, Shelves as _, dynamodb, in_time, later, memory, now, recorded, skus,
+    On, Rows, Shelves as _, all_pages, dynamodb, in_time, later, memory, now, recorded, skus,
 };
 use domain::{
     announcement::{
@@ -9,7 +9,7 @@ use domain::{
         event::parked,
         stock::{AnnouncedLevel, changed},
     },
-    ports::{AnnouncementAdmin as _, Announcements as _, BatchPlace, StockLevels as _},
+    ports::{AnnouncementAdmin as _, Announcements as _, BatchPlace, StockLevels as _, StockRow},
     sale::stock::Counter,
 };
 use kit::prelude::*;
@@ -36,7 +36,7 @@ async fn parks(on: &impl On, event: &StoredEvent) -> (Changed, Batch) {
 }
 
 /// Waits until the index lists the batch, or no longer does.
-async fn listed(ports: &impl AnnouncementPorts, batch: &Batch, expected: bool) {
+async fn listed(ports: &impl Rows, batch: &Batch, expected: bool) {
     let place = BatchPlace {
         place: batch.place,
         batch_id: batch.batch_id.clone(),
@@ -44,10 +44,8 @@ async fn listed(ports: &impl AnnouncementPorts, batch: &Batch, expected: bool) {
     in_time("the index of batches", async || {
         let (mut after, mut found) = (None, false);
         loop {
-            let page = ports
-                .unpublished(now(), after.as_ref(), MANY)
-                .await
-                .unwrap();
+            let page = ports.unpublished(now(), after.as_ref(), MANY).await;
+            let page = page.unwrap();
             assert!(page.is_sorted_by_key(|place| place.place));
             found |= page.contains(&place);
             match page.last().cloned() {
@@ -63,7 +61,7 @@ async fn a_batch_is_listed_until_it_is_published_and_may_be_published_again(on: 
     let event = recorded(on).await;
     let (changed, batch) = parks(on, &event).await;
     assert_eq!(changed, Changed::Now);
-    let ports = on.announcements();
+    let ports = on.store();
     let id = batch.batch_id.as_str();
     let stored = async || ports.unpublished_batch(id).await.unwrap();
     assert_eq!(stored().await, Some(batch.clone()));
@@ -77,23 +75,14 @@ async fn a_batch_is_listed_until_it_is_published_and_may_be_published_again(on: 
         assert_eq!(stored().await, None);
     }
     listed(ports, &batch, false).await;
-    let (mut after, mut found) = (None::<String>, 0);
-    loop {
-        let page = ports
-            .published_since(now(), after.as_deref())
-            .await
-            .unwrap();
-        found += page
-            .batches
-            .iter()
-            .filter(|place| place.batch_id == id)
-            .count();
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(found, 1);
+    let mut found = all_pages(async |after: Option<String>| {
+        let page = ports.published_since(now(), after.as_deref()).await;
+        let page = page.unwrap();
+        (page.batches, page.next)
+    })
+    .await;
+    found.retain(|place| place.batch_id == id);
+    assert_eq!(found.len(), 1);
     assert_eq!(ports.publish_again(id).await, Ok(Changed::Now));
     assert_eq!(ports.publish_again(id).await, Ok(Changed::Raced));
     assert_eq!(stored().await, Some(batch.clone()));
@@ -108,7 +97,7 @@ async fn a_change_that_loses_its_race_announces_nothing(on: &impl On) {
         .await;
     let (changed, batch) = parks(on, &event).await;
     assert_eq!(changed, Changed::Raced);
-    let found = on.announcements().unpublished_batch(&batch.batch_id).await;
+    let found = on.store().unpublished_batch(&batch.batch_id).await;
     assert_eq!(found, Ok(None));
 }
 
@@ -121,7 +110,7 @@ async fn an_event_that_is_parked_at_once_is_announced_and_stored_once(on: &impl 
     };
     let batch = domain::announcement::event::recorded(&event).unwrap();
     let stored = async || {
-        let found = on.announcements().unpublished_batch(&batch.batch_id).await;
+        let found = on.store().unpublished_batch(&batch.batch_id).await;
         found.unwrap()
     };
     assert_eq!(on.record(&event).await, Recorded::First);
@@ -142,7 +131,7 @@ async fn an_event_that_is_parked_at_once_is_announced_and_stored_once(on: &impl 
 
 async fn a_level_is_announced_after_the_one_before_it(on: &impl On) {
     let sku = &skus(1)[0];
-    let ports = on.announcements();
+    let ports = on.store();
     assert_eq!(ports.level(sku).await, Ok((None, None)));
     on.stock_levels().put_counter(sku, 7).await;
     let counter = Counter {
@@ -160,37 +149,27 @@ async fn a_level_is_announced_after_the_one_before_it(on: &impl On) {
         (level, Batch::new(announcements, now()).unwrap())
     };
     let (first, batch) = next(None, 7);
-    assert_eq!(ports.announce_level(&first, &batch).await, Ok(Changed::Now));
-    assert_eq!(
-        ports.announce_level(&first, &batch).await,
-        Ok(Changed::Raced)
-    );
+    for expected in [Changed::Now, Changed::Raced] {
+        let announced = ports.announce_level(&first, &batch).await;
+        assert_eq!(announced, Ok(expected));
+    }
     let read = ports.level(sku).await.unwrap();
     assert_eq!(read, (Some(counter.clone()), Some(first.clone())));
     let found = ports.unpublished_batch(&batch.batch_id).await;
     assert_eq!(found, Ok(Some(batch)));
     let (second, batch) = next(Some(&first), 3);
-    assert_eq!(
-        ports.announce_level(&second, &batch).await,
-        Ok(Changed::Now)
-    );
+    let announced = ports.announce_level(&second, &batch).await;
+    assert_eq!(announced, Ok(Changed::Now));
     // The merchant replaces the counter's row; the announced level stays.
     on.stock_levels().put_counter(sku, 9).await;
     let (counter, announced) = ports.level(sku).await.unwrap();
     assert_eq!(counter.and_then(|counter| counter.on_hand), Some(9));
     assert_eq!(announced, Some(second));
-    let (mut after, mut found) = (None, 0);
-    loop {
+    let mut found = all_pages(async |after: Option<StockRow>| {
         let page = ports.counter_page(after.as_ref()).await.unwrap();
-        found += page
-            .counters
-            .iter()
-            .filter(|other| other.sku == *sku)
-            .count();
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(found, 1, "the counter alone");
+        (page.counters, page.next)
+    })
+    .await;
+    found.retain(|other| other.sku == *sku);
+    assert_eq!(found.len(), 1, "the counter alone");
 }

@@ -24,7 +24,17 @@ fn turn<P: Backlog>(place: P, now: Timestamp) -> Due {
 
 async fn take(on: &impl On, place: EventBacklog, id: &EventId, then: Timestamp) -> Reserved {
     let turn = turn(place, then);
-    on.events().take(place, id, &turn).await.unwrap()
+    on.store().take(place, id, &turn).await.unwrap()
+}
+
+async fn take_receipt(
+    on: &impl On,
+    place: ReceiptBacklog,
+    id: &ReceiptId,
+    then: Timestamp,
+) -> Reserved {
+    let turn = turn(place, then);
+    on.store().take(place, id, &turn).await.unwrap()
 }
 
 /// Waits until the index has these notices under that day, in this order.
@@ -35,10 +45,8 @@ pub(super) async fn due_becomes(on: &impl On, day: Date, expected: &[&Receipt]) 
     };
     let expected: Vec<_> = expected.iter().map(row).collect();
     in_time("the index knows what is due", async || {
-        let due = on
-            .receipts()
-            .overdue(ReceiptBacklog::Due(day), now() + SELDOM, MOST);
-        due.await.unwrap() == expected
+        let (place, until) = (ReceiptBacklog::Due(day), now() + SELDOM);
+        on.store().overdue(place, until, MOST).await.unwrap() == expected
     })
     .await;
 }
@@ -53,7 +61,7 @@ pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On)
     due_becomes(on, day, &notices.iter().collect::<Vec<_>>()).await;
     let place = ReceiptBacklog::Due(day);
     let facts = async |until, most| {
-        let rows = on.receipts().overdue(place, until, most).await.unwrap();
+        let rows = on.store().overdue(place, until, most).await.unwrap();
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let ids: Vec<_> = notices
@@ -61,11 +69,8 @@ pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On)
         .map(|notice| notice.receipt_id.clone())
         .collect();
     assert_eq!(facts(now() + SELDOM, 5).await, ids[..5]);
-    assert_eq!(
-        facts(now() + SECOND * 2, 5).await,
-        ids[..3],
-        "those of later are not asked for"
-    );
+    let early = facts(now() + SECOND * 2, 5).await;
+    assert_eq!(early, ids[..3], "those of later are not asked for");
     assert_eq!(facts(now() - SECOND, 5).await, Vec::<ReceiptId>::new());
 }
 
@@ -78,7 +83,7 @@ async fn lies_at(on: &impl On, id: &EventId, place: Option<EventBacklog>) {
     in_time("the index knows where the event lies", async || {
         let mut found = None;
         for place in [EventBacklog::Stored, EventBacklog::Committed] {
-            let rows = on.events().overdue(place, now(), MOST).await.unwrap();
+            let rows = on.store().overdue(place, now(), MOST).await.unwrap();
             found = found.or(rows.contains(&row).then_some(place));
         }
         found == place
@@ -102,35 +107,28 @@ pub(super) async fn of_many_that_sweep_a_row_at_once_one_takes_it(on: &impl On) 
     let event = recorded(on).await;
     let (place, then) = (EventBacklog::Stored, now() + REST);
     let turn = turn(place, then);
-    let deducted = join_all((0..16).map(|_| on.events().take(place, &event.event_id, &turn))).await;
+    let deducted = join_all((0..16).map(|_| on.store().take(place, &event.event_id, &turn))).await;
     assert_eq!(count(&deducted, &Ok(FIRST)), 1, "{deducted:?}");
     assert_eq!(count(&deducted, &Ok(Reserved::NotNow)), 15, "{deducted:?}");
-    assert_eq!(
-        on.event(&event.event_id).await,
-        Some(event),
-        "nothing else has changed"
-    );
+    let unchanged = on.event(&event.event_id).await;
+    assert_eq!(unchanged, Some(event));
 }
 
 pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(on: &impl On) {
     let id = recorded(on).await.event_id;
     let place = EventBacklog::Stored;
-    let take = async |then| take(on, place, &id, then).await;
-    assert_eq!(
-        take(now() + REST - SECOND).await,
-        Reserved::NotNow,
-        "it rests"
-    );
-    assert_eq!(take(now() + REST).await, FIRST);
-    assert_eq!(take(now() + REST + TRIES - SECOND).await, Reserved::NotNow);
-    assert_eq!(
-        take(now() + REST + TRIES).await,
-        queued_before(now() + REST)
-    );
-    let late = now() + SELDOM * 9;
-    assert_eq!(take(late).await, queued_before(now() + REST + TRIES));
-    assert_eq!(take(late + SELDOM - SECOND).await, Reserved::NotNow);
-    assert_eq!(take(late + SELDOM).await, queued_before(late));
+    let [first, second, late] = [REST, REST + TRIES, SELDOM * 9].map(|after| now() + after);
+    for (then, expected) in [
+        (first - SECOND, Reserved::NotNow),
+        (first, FIRST),
+        (second - SECOND, Reserved::NotNow),
+        (second, queued_before(first)),
+        (late, queued_before(second)),
+        (late + SELDOM - SECOND, Reserved::NotNow),
+        (late + SELDOM, queued_before(late)),
+    ] {
+        assert_eq!(take(on, place, &id, then).await, expected, "at {then}");
+    }
 }
 
 pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl On) {
@@ -148,22 +146,13 @@ pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
     let take = async |place, event: &StoredEvent| take(on, place, &event.event_id, late).await;
     let (stored, committed_event) = (EventBacklog::Stored, EventBacklog::Committed);
     let nobody = event();
-    assert_eq!(
-        take(stored, &nobody).await,
-        Reserved::NotNow,
-        "it is not stored"
-    );
-    assert_eq!(
-        on.event(&nobody.event_id).await,
-        None,
-        "and no row comes of it"
-    );
+    // It is not stored, and no row comes of it.
+    assert_eq!(take(stored, &nobody).await, Reserved::NotNow);
+    assert_eq!(on.event(&nobody.event_id).await, None);
     let done = recorded(on).await;
     assert_eq!(take(committed_event, &done).await, Reserved::NotNow);
-    assert_eq!(
-        on.commit(&Commit::of(done.event_id.clone())).await,
-        Committed::Now
-    );
+    let commit = Commit::of(done.event_id.clone());
+    assert_eq!(on.commit(&commit).await, Committed::Now);
     assert_eq!(take(stored, &done).await, Reserved::NotNow);
     assert_eq!(take(committed_event, &done).await, FIRST);
     on.settle(&done.event_id, &Settlement::Processed, now())
@@ -185,7 +174,7 @@ pub(super) async fn what_is_given_back_is_there_for_the_next(on: &impl On) {
     let (place, then) = (EventBacklog::Stored, now() + REST);
     let take = async |then| take(on, place, &id, then).await;
     let give_back = async |then, before| {
-        let given_back = on.events().give_back(place, &id, then, before);
+        let given_back = on.store().give_back(place, &id, then, before);
         given_back.await.unwrap();
     };
     // It is not taken.
@@ -207,22 +196,12 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
     let place = ReceiptBacklog::Leased;
-    let take = async |place, then| {
-        on.receipts()
-            .take(place, id, &turn(place, then))
-            .await
-            .unwrap()
-    };
-    assert_eq!(
-        take(place, now() + SELDOM).await,
-        Reserved::NotNow,
-        "nobody has claimed it"
-    );
+    let take = async |place, then| take_receipt(on, place, id, then).await;
+    // It is not leased.
+    assert_eq!(take(place, now() + SELDOM).await, Reserved::NotNow);
     assert_eq!(on.lease(&seen, "a").await, Changed::Now);
-    assert_eq!(
-        take(ReceiptBacklog::Unsent, now() + SELDOM).await,
-        Reserved::NotNow
-    );
+    let unsent = ReceiptBacklog::Unsent;
+    assert_eq!(take(unsent, now() + SELDOM).await, Reserved::NotNow);
     assert_eq!(take(place, later() + REST - SECOND).await, Reserved::NotNow);
     assert_eq!(take(place, later() + REST).await, FIRST);
     let swept = on.receipt(id).await.unwrap();
@@ -231,13 +210,11 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
     let ends_at = later() + REST * 2;
     assert_eq!(on.lease_until(&swept, "b", ends_at).await, Changed::Now);
     assert_eq!(take(place, ends_at + REST).await, Reserved::NotNow);
-    assert_eq!(
-        take(place, ends_at + SELDOM).await,
-        queued_before(later() + REST)
-    );
+    let before = queued_before(later() + REST);
+    assert_eq!(take(place, ends_at + SELDOM).await, before);
     let sent = sent_as("ses-1", now());
     assert_eq!(on.mark(id, "b", &sent).await, Changed::Now);
-    for place in [place, ReceiptBacklog::Unsent] {
+    for place in [place, unsent] {
         assert_eq!(take(place, now() + SELDOM * 9).await, Reserved::NotNow);
     }
 }
@@ -245,12 +222,8 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
 pub(super) async fn a_receipt_that_was_given_back_has_its_tries_first(on: &impl On) {
     let [fresh, tried] = [committed(on).await, committed(on).await];
     let place = ReceiptBacklog::Unsent;
-    let take = async |receipt: &Receipt, then| {
-        on.receipts()
-            .take(place, &receipt.receipt_id, &turn(place, then))
-            .await
-            .unwrap()
-    };
+    let take =
+        async |receipt: &Receipt, then| take_receipt(on, place, &receipt.receipt_id, then).await;
     on.lease(&tried, "a").await;
     let again = unsent_for("SES is away: Throttling");
     on.mark(&tried.receipt_id, "a", &again).await;
@@ -267,33 +240,27 @@ pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On)
     unsent(on, std::slice::from_ref(&notice)).await;
     let take = async |place: ReceiptBacklog, then| {
         let turn = Due::of(place, place.overdue_since(notice.created_at), then);
-        on.receipts().take(place, id, &turn).await.unwrap()
+        on.store().take(place, id, &turn).await.unwrap()
     };
     let place = ReceiptBacklog::Due(day);
-    assert_eq!(take(place, due_at - SECOND).await, Reserved::NotNow);
-    assert_eq!(
-        take(ReceiptBacklog::Unsent, due_at + SELDOM).await,
-        Reserved::NotNow
-    );
-    assert_eq!(
-        take(
-            ReceiptBacklog::Due(day.tomorrow().unwrap()),
-            due_at + SELDOM
-        )
-        .await,
-        Reserved::NotNow
-    );
-    assert_eq!(take(place, due_at).await, FIRST);
-    assert_eq!(take(place, due_at + REST).await, Reserved::NotNow);
+    let tomorrow = ReceiptBacklog::Due(day.tomorrow().unwrap());
+    for (place, then, expected) in [
+        (place, due_at - SECOND, Reserved::NotNow),
+        (ReceiptBacklog::Unsent, due_at + SELDOM, Reserved::NotNow),
+        (tomorrow, due_at + SELDOM, Reserved::NotNow),
+        (place, due_at, FIRST),
+        (place, due_at + REST, Reserved::NotNow),
+    ] {
+        assert_eq!(take(place, then).await, expected, "{place:?} at {then}");
+    }
     // Once leased, it is unsent like any other.
     on.lease_until(&notice, "a", due_at + REST).await;
     let again = ReceiptState::Unsent { reason: None };
     on.mark(id, "a", &again).await;
-    assert_eq!(take(place, due_at + SELDOM * 2).await, Reserved::NotNow);
-    assert_eq!(
-        take(ReceiptBacklog::Unsent, due_at + SELDOM * 2).await,
-        queued_before(due_at)
-    );
+    let then = due_at + SELDOM * 2;
+    assert_eq!(take(place, then).await, Reserved::NotNow);
+    let unsent = take(ReceiptBacklog::Unsent, then).await;
+    assert_eq!(unsent, queued_before(due_at));
 }
 
 pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
@@ -305,7 +272,7 @@ pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
     let stands_at = async |state: Option<EventState>| {
         for other in [Stored, EventState::Committed, Parked, Processed] {
             in_time("the index knows where the event stands", async || {
-                let facts = on.events().reference_states(other, MOST).await.unwrap();
+                let facts = on.store().reference_states(other, MOST).await.unwrap();
                 facts.contains(&Some(subject.clone())) == (state == Some(other))
             })
             .await;
@@ -314,11 +281,8 @@ pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
     on.record(&event).await;
     assert_eq!(on.event(&event.event_id).await, Some(event.clone()));
     stands_at(Some(Stored)).await;
-    assert_eq!(
-        on.events().reference_states(Stored, 1).await.unwrap().len(),
-        1,
-        "no more than asked for"
-    );
+    let one = on.store().reference_states(Stored, 1).await.unwrap();
+    assert_eq!(one.len(), 1, "no more than asked for");
     on.settle(&event.event_id, &super::park("doubtful"), now())
         .await;
     stands_at(Some(Parked)).await;
@@ -345,7 +309,7 @@ pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
     }
     let becomes = async |most, expected: Option<&StoredEvent>| {
         in_time("the index knows the oldest sale", async || {
-            let oldest = on.events().oldest_sale(Parked, most);
+            let oldest = on.store().oldest_sale(Parked, most);
             oldest.await.unwrap() == expected.map(|event| event.received_at)
         })
         .await;

@@ -2,7 +2,7 @@
 
 use super::{On, admin::stands, by_hand, committed, count, dynamodb, later, memory, now, unique};
 use domain::{
-    ports::{Orders as _, ReceiptAdmin as _, Receipts as _},
+    ports::{Orders as _, Receipts as _},
     receipt::feedback::{Mails, ReceiptUpdate, Report, ReportKind, settle},
     sale::delivery_failure::DeliveryFailure,
 };
@@ -35,10 +35,14 @@ fn update(receipt: &Receipt, kind: ReportKind) -> ReceiptUpdate {
 }
 
 async fn learn(on: &impl On, seen: &Receipt, update: &ReceiptUpdate) -> Changed {
-    on.receipts()
-        .update_mails(seen, update, None)
-        .await
-        .unwrap()
+    let learned = on.store().update_mails(seen, update, None);
+    learned.await.unwrap()
+}
+
+/// A report of the first mail is learned on the row as it is.
+async fn learns(on: &impl On, id: &ReceiptId, kind: ReportKind) {
+    let row = read(on, id).await;
+    assert_eq!(learn(on, &row, &update(&row, kind)).await, Changed::Now);
 }
 
 async fn read(on: &impl On, id: &ReceiptId) -> Receipt {
@@ -54,18 +58,11 @@ async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl On) {
     let seen = committed(on).await;
     assert_eq!(on.lease(&seen, "a").await, Changed::Now);
     assert_eq!(learn(on, &seen, &update).await, Changed::Raced);
-    assert_eq!(
-        learn(
-            on,
-            &Receipt {
-                receipt_id: ReceiptId::new(unique("none")).unwrap(),
-                ..seen
-            },
-            &update
-        )
-        .await,
-        Changed::Raced
-    );
+    let nobody = Receipt {
+        receipt_id: ReceiptId::new(unique("none")).unwrap(),
+        ..seen
+    };
+    assert_eq!(learn(on, &nobody, &update).await, Changed::Raced);
 }
 
 async fn a_lesson_comes_back_as_it_was(on: &impl On) {
@@ -115,10 +112,7 @@ async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl On) {
     let seen = committed(on).await;
     assert_eq!(on.lease(&seen, "a").await, Changed::Now);
     let claimed = read(on, &seen.receipt_id).await;
-    assert_eq!(
-        learn(on, &claimed, &update(&claimed, ReportKind::Sent)).await,
-        Changed::Now
-    );
+    learns(on, &seen.receipt_id, ReportKind::Sent).await;
     assert_eq!(on.lease(&claimed, "b").await, Changed::Raced);
     assert_eq!(on.hold(&claimed).await, Changed::Raced);
     let other = sent_as("ses-2", now());
@@ -131,50 +125,35 @@ async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl
     let receipt = committed(on).await;
     let order = async || on.order(&receipt.order_id).await.unwrap();
     let keep = async |seen: &Order, id: &ReceiptId, delivery_failure| {
-        on.orders()
-            .keep_delivery_failure(seen, id, delivery_failure)
-            .await
-            .unwrap()
+        let kept = on.store().keep_delivery_failure(seen, id, delivery_failure);
+        kept.await.unwrap()
     };
+    let id = &receipt.receipt_id;
     let other = ReceiptId::new(unique("fin")).unwrap();
     let first = order().await;
-    assert_eq!(
-        keep(&first, &receipt.receipt_id, Some(DeliveryFailure::Bounced)).await,
-        Changed::Now
-    );
-    assert_eq!(
-        keep(&first, &other, Some(DeliveryFailure::Refused)).await,
-        Changed::Raced
-    );
-    assert_eq!(
-        keep(&order().await, &other, Some(DeliveryFailure::Complained)).await,
-        Changed::Now
-    );
-    let both = [
-        (receipt.receipt_id.clone(), DeliveryFailure::Bounced),
-        (other.clone(), DeliveryFailure::Complained),
-    ]
-    .into();
-    assert_eq!(
-        order().await,
-        Order {
-            version: 3,
-            delivery_failures: both,
-            ..first.clone()
-        }
-    );
-    assert_eq!(
-        keep(&order().await, &receipt.receipt_id, None).await,
-        Changed::Now
-    );
-    assert_eq!(keep(&order().await, &other, None).await, Changed::Now);
-    assert_eq!(
-        order().await,
-        Order {
-            version: 5,
-            ..first
-        }
-    );
+    let [bounced, refused, complained] = [
+        DeliveryFailure::Bounced,
+        DeliveryFailure::Refused,
+        DeliveryFailure::Complained,
+    ];
+    assert_eq!(keep(&first, id, Some(bounced)).await, Changed::Now);
+    assert_eq!(keep(&first, &other, Some(refused)).await, Changed::Raced);
+    let second = order().await;
+    assert_eq!(keep(&second, &other, Some(complained)).await, Changed::Now);
+    let both = Order {
+        version: 3,
+        delivery_failures: [(id.clone(), bounced), (other.clone(), complained)].into(),
+        ..first.clone()
+    };
+    assert_eq!(order().await, both);
+    for id in [id, &other] {
+        assert_eq!(keep(&order().await, id, None).await, Changed::Now);
+    }
+    let none = Order {
+        version: 5,
+        ..first
+    };
+    assert_eq!(order().await, none);
 }
 
 async fn the_last_of_each_is_kept_of_an_address(on: &impl On) {
@@ -210,17 +189,13 @@ async fn the_last_of_each_is_kept_of_an_address(on: &impl On) {
     for mark in [cleared(now()), cleared(later()), cleared(now())] {
         on.suppress(&mark).await;
     }
-    assert_eq!(
-        on.suppression(&address).await,
-        Some(Suppression {
-            cleared_at: Some(later()),
-            ..both
-        })
-    );
-    assert_eq!(
-        on.suppression(&AddressHash::of("sam@example.com")).await,
-        None
-    );
+    let all = Suppression {
+        cleared_at: Some(later()),
+        ..both
+    };
+    assert_eq!(on.suppression(&address).await, Some(all));
+    let other = AddressHash::of("sam@example.com");
+    assert_eq!(on.suppression(&other).await, None);
 }
 
 async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl On) {
@@ -229,35 +204,16 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl On) {
     assert_eq!(on.lease(&seen, "a").await, Changed::Now);
     let sent = sent_as("ses-1", now());
     assert_eq!(on.mark(id, "a", &sent).await, Changed::Now);
+    learns(on, id, ReportKind::Delivered).await;
     let row = read(on, id).await;
-    assert_eq!(
-        learn(on, &row, &update(&row, ReportKind::Delivered)).await,
-        Changed::Now
-    );
-    let row = read(on, id).await;
-    assert_eq!(
-        on.receipts()
-            .reopen_receipt(&row, &by_hand("it did not come"), later())
-            .await,
-        Ok(Changed::Now)
-    );
+    let reopened = on.reopen_receipt(&row, "it did not come").await;
+    assert_eq!(reopened, Changed::Now);
     let again = read(on, id).await;
     assert_eq!(again, row.reopened(by_hand("it did not come"), later()));
-    assert!(
-        again.mails[&MessageId::new("ses-1").unwrap()]
-            .delivered_at
-            .is_some()
-    );
+    let first = &again.mails[&MessageId::new("ses-1").unwrap()];
+    assert!(first.delivered_at.is_some());
     // Reports of the first mail leave the row to the second one.
-    assert_eq!(
-        learn(
-            on,
-            &again,
-            &update(&again, ReportKind::Bounced { permanent: true })
-        )
-        .await,
-        Changed::Now
-    );
+    learns(on, id, ReportKind::Bounced { permanent: true }).await;
     let again = read(on, id).await;
     assert_eq!(again.reopened_at, Some(later()));
     assert_eq!(again.state, ReceiptState::Unsent { reason: None });
@@ -268,24 +224,12 @@ async fn what_a_lesson_settles_is_where_it_stands_in_the_index_too(on: &impl On)
     let id = &seen.receipt_id;
     assert_eq!(on.hold(&seen).await, Changed::Now);
     stands(on, id, ReceiptStatus::Held).await;
-    let held = read(on, id).await;
-    assert_eq!(
-        learn(on, &held, &update(&held, ReportKind::Sent)).await,
-        Changed::Now
-    );
+    learns(on, id, ReportKind::Sent).await;
     stands(on, id, ReceiptStatus::Sent).await;
-    let sent = read(on, id).await;
-    assert_eq!(
-        learn(on, &sent, &update(&sent, ReportKind::Rejected)).await,
-        Changed::Now
-    );
+    learns(on, id, ReportKind::Rejected).await;
     assert_eq!(read(on, id).await.state.status(), ReceiptStatus::Failed);
     stands(on, id, ReceiptStatus::Failed).await;
     // A report without effect on its state leaves the index alone.
-    let failed = read(on, id).await;
-    assert_eq!(
-        learn(on, &failed, &update(&failed, ReportKind::Delivered)).await,
-        Changed::Now
-    );
+    learns(on, id, ReportKind::Delivered).await;
     stands(on, id, ReceiptStatus::Failed).await;
 }

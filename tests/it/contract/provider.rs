@@ -60,10 +60,10 @@ impl On for Flex {
         self.stand_in.put_purchase(purchase);
     }
     fn refunds(&self, refund: &Value) {
-        self.stand_in.put_refund(refund.clone());
+        self.stand_in.put("refund", refund.clone());
     }
     fn subscribes(&self, subscription: &Value) {
-        self.stand_in.put_subscription(subscription.clone());
+        self.stand_in.put("subscription", subscription.clone());
     }
 }
 

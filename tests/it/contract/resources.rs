@@ -1,8 +1,8 @@
 //! The rows that mirror a provider's things: the lists that show them, and the erasure of a session.
 
-use super::{On, dynamodb, in_time, later, memory, now, recorded, unique};
+use super::{On, all_pages, dynamodb, in_time, later, memory, now, recorded, unique};
 use domain::{
-    ports::{ResourceAdmin as _, ResourceLists as _},
+    ports::{ResourceAdmin as _, ResourceLists as _, ResourcePlace},
     resource::{
         RECEIVABLES, RECOVERABLE, Resource, ResourceChange, ResourceId,
         checkout_session::{CheckoutSession, CheckoutSessionFacts, ContactEmail, SessionSale},
@@ -317,16 +317,12 @@ pub(crate) async fn abandoned_on(ports: &Ports) -> [Resource; 2] {
 
 /// All pages of a list.
 async fn listed(on: &impl On, list: &str, before: Option<Timestamp>) -> Vec<Vec<Resource>> {
-    let (mut pages, mut after) = (Vec::new(), None);
-    loop {
-        let page = on.resources().listed(list, before, after.as_ref()).await;
+    all_pages(async |after: Option<ResourcePlace>| {
+        let page = on.store().listed(list, before, after.as_ref()).await;
         let page = page.unwrap();
-        pages.push(page.resources);
-        after = page.next;
-        if after.is_none() {
-            return pages;
-        }
-    }
+        (vec![page.resources], page.next)
+    })
+    .await
 }
 
 /// The place of a row in a list; it has one at most.
@@ -370,12 +366,10 @@ async fn a_list_has_its_rows_by_time_whatever_the_pages(on: &impl On) {
         assert_eq!(by_id(found), by_id(earlier.cloned().collect()), "{n}");
     }
     let one = &rows[7];
-    assert_eq!(
-        on.resources().resource(&one.id()).await,
-        Ok(Some(one.clone()))
-    );
+    let read = on.store().resource(&one.id()).await;
+    assert_eq!(read, Ok(Some(one.clone())));
     let none = ResourceId::Merchant(MerchantId::new(unique("mer")).unwrap());
-    assert_eq!(on.resources().resource(&none).await, Ok(None));
+    assert_eq!(on.store().resource(&none).await, Ok(None));
 }
 
 async fn a_row_leaves_its_list_when_it_ends_or_moves(on: &impl On) {
@@ -429,17 +423,15 @@ async fn a_row_leaves_its_list_when_it_ends_or_moves(on: &impl On) {
 
 /// All sessions of a sale, and the number of pages.
 async fn sessions_of(on: &impl On, sale: &SessionSale) -> (Vec<CheckoutSession>, usize) {
-    let (mut found, mut pages, mut after) = (Vec::new(), 0, None);
-    loop {
-        let page = on.resources().sessions_of(sale, after.as_ref()).await;
+    let pages = all_pages(async |after: Option<CheckoutSessionId>| {
+        let page = on.store().sessions_of(sale, after.as_ref()).await;
         let page = page.unwrap();
-        (found, pages) = ([found, page.sessions].concat(), pages + 1);
-        after = page.next;
-        if after.is_none() {
-            found.sort_by(|one, other| one.id.cmp(&other.id));
-            return (found, pages);
-        }
-    }
+        (vec![page.sessions], page.next)
+    })
+    .await;
+    let mut found = pages.concat();
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    (found, pages.len())
 }
 
 async fn the_sessions_of_a_sale_are_found_and_each_is_erased_as_it_was_seen(on: &impl On) {
@@ -483,7 +475,7 @@ async fn the_sessions_of_a_sale_are_found_and_each_is_erased_as_it_was_seen(on: 
         std::slice::from_ref(&of_invoice)
     );
 
-    let desk = on.resources();
+    let desk = on.store();
     for seen in [&of_order[0], &of_invoice] {
         for expected in [Changed::Now, Changed::Raced] {
             assert_eq!(desk.erase_session(seen).await, Ok(expected));

@@ -4,12 +4,11 @@ use super::{
     Tally, hold, in_time,
     mutation::{JOBS, NOTICES, crossbred, text_of},
 };
-use aws::batch::{self, Attempt, Worker};
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws::batch::{Attempt, Worker};
 use domain::receipt::feedback::settle;
 use feedback::notice::{NoReport, Notice};
 use kit::prelude::*;
-use kit::{drive::RULES, ses::Taken};
+use kit::{ses::Taken, sqs::batch_of};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -40,14 +39,7 @@ pub(super) fn sold(runtime: &Runtime) -> (Bundle, Receipt) {
         bundle.provider_has(&sale(&purchase(1)));
         bundle.play(&Delivery::of(&purchase(1), "fevt_1")).await;
     });
-    let receipt = bundle
-        .world
-        .kept()
-        .receipts
-        .values()
-        .next()
-        .unwrap()
-        .clone();
+    let receipt = bundle.receipt(&bundle.order(1).receipt_id.unwrap());
     (bundle, receipt)
 }
 
@@ -69,18 +61,6 @@ impl<J: Job, W: Worker<J>> Worker<J> for Watched<'_, W> {
     async fn failed(&self, job: &J, error: &RetryableError, attempt: &Attempt) {
         self.worker.failed(job, error, attempt).await;
     }
-}
-
-fn event(bodies: &[String]) -> SqsEvent {
-    let mut event = SqsEvent::default();
-    for (n, body) in bodies.iter().enumerate() {
-        let mut record = SqsMessage::default();
-        record.message_id = Some(format!("m{n}"));
-        record.receipt_handle = Some(format!("h{n}"));
-        record.body = Some(body.clone());
-        event.records.push(record);
-    }
-    event
 }
 
 /// Works on a batch whose first message is good. Beside any other message it succeeds. A foreign message
@@ -108,16 +88,8 @@ fn worked<J: Job, W: Worker<J>>(
         begun: AtomicUsize::new(0),
         ended: AtomicUsize::new(0),
     };
-    let invocation = bundle.invocation("fuzz");
-    let run = batch::run(
-        event(&bodies),
-        invocation,
-        RULES,
-        &watched,
-        &bundle.world,
-        &bundle.world,
-    );
-    let response = runtime.block_on(run).unwrap();
+    let batch = batch_of(bodies.clone());
+    let response = runtime.block_on(bundle.invoke(batch, "fuzz", &watched, &bundle.world));
     // A long run must not fill its own memory.
     bundle.world.kept().calls.clear();
     bundle.world.kept().delays.clear();

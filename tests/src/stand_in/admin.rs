@@ -23,33 +23,11 @@ pub(super) fn controls<D: Clone + Default + Send + 'static>() -> Router<Shared<D
 
 /// Flex's things, and the controls.
 pub(super) fn routes() -> Router<Shared<Data>> {
-    controls()
-        .route("/sessions", put(put_session))
-        .route(
-            "/subscriptions",
-            keeps("subscription", "subscription_id", |data, one, _| {
-                data.put_subscription(one);
-            }),
-        )
-        .route(
-            "/products",
-            keeps("product", "product_id", |data, one, _| {
-                data.put_product(one);
-            }),
-        )
-        .route(
-            "/invoices",
-            keeps("invoice", "invoice_id", |data, one, _| {
-                data.put_invoice(one);
-            }),
-        )
-        .route(
-            "/disputes",
-            keeps("dispute", "dispute_id", |data, one, _| {
-                data.put_dispute(one);
-            }),
-        )
-        .route("/refunds", keeps("refund", "refund_id", keep_refund))
+    let kinds = ["subscription", "product", "invoice", "dispute", "refund"];
+    let routes = controls().route("/sessions", put(put_session));
+    kinds.into_iter().fold(routes, |routes, kind| {
+        routes.route(&format!("/{kind}s"), keeps(kind))
+    })
 }
 
 /// A resource has its id.
@@ -85,33 +63,24 @@ async fn put_session(
         data.put_payment_intents(id, intents);
     }
     if let Some(customer) = bundle.customer {
-        data.put_customer(customer);
+        data.put("customer", customer);
     }
     data.put_session(bundle.session);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Puts a resource into the data. The last argument is the rest of the request.
-type Keep = fn(&mut Data, Value, &Value);
-
 /// A route that takes a resource in its wrapper, as the API gives it.
-fn keeps(name: &'static str, id: &'static str, keep: Keep) -> MethodRouter<Shared<Data>> {
+fn keeps(kind: &'static str) -> MethodRouter<Shared<Data>> {
     put(
         move |State(state): State<Shared<Data>>, Json(mut body): Json<Value>| async move {
-            let resource = body.get_mut(name).map(Value::take).unwrap_or_default();
-            if !has(&resource, id) {
+            let resource = body.get_mut(kind).map(Value::take).unwrap_or_default();
+            if !has(&resource, &format!("{kind}_id")) {
                 return StatusCode::UNPROCESSABLE_ENTITY;
             }
-            keep(&mut lock(&state).data, resource, &body);
+            lock(&state).data.put(kind, resource);
             StatusCode::NO_CONTENT
         },
     )
-}
-
-/// Keeps a refund, and of which session it is if its payment intent does not say so.
-fn keep_refund(data: &mut Data, refund: Value, body: &Value) {
-    let session = body.get("checkout_session").and_then(Value::as_str);
-    data.put_refund(refund, session.map(str::to_owned));
 }
 
 /// A fault with the path that it is for: `{"path": "/v1/checkout/sessions/*", "status": 503, "times": 2}`.

@@ -5,25 +5,15 @@ mod data;
 mod endpoints;
 mod routes;
 
-use super::{
-    Fault, admin, fault, serve,
-    state::{self, Shared, State},
-};
+use super::{Running, admin, state};
 use axum::Router;
 use data::FlintData;
 pub use data::{Kind, Mode};
 use serde_json::Value;
-use std::{io, path::Path, sync::Arc};
-use tokio::task::JoinHandle;
+use std::{io, path::Path};
 
-/// A running stand-in. It ends when this is dropped.
-#[derive(Debug)]
-pub struct FlintStandIn {
-    /// Its address: the base URL of the API.
-    pub url: String,
-    state: Shared<FlintData>,
-    server: JoinHandle<io::Result<()>>,
-}
+/// The stand-in for Flint.
+pub type FlintStandIn = Running<FlintData>;
 
 impl FlintStandIn {
     /// Starts an empty one on a free port of this machine.
@@ -37,44 +27,15 @@ impl FlintStandIn {
     }
 
     async fn start_with(port: u16, data: FlintData) -> io::Result<Self> {
-        let state: Shared<FlintData> = Arc::new(State::new(data).into());
-        let routes = Router::new()
-            .nest("/v1", routes::routes())
-            .fallback(routes::not_found)
-            .layer(axum::middleware::from_fn_with_state(
-                Arc::clone(&state),
-                fault::strike,
-            ))
-            .nest("/_stand-in", admin::controls().merge(routes::admin()))
-            .with_state(Arc::clone(&state));
-        let (url, server) = serve(port, None, routes).await?;
-        Ok(Self { url, state, server })
+        let api = Router::new().nest("/v1", routes::routes());
+        let api = api.fallback(routes::not_found);
+        let controls = admin::controls().merge(routes::admin());
+        Self::serve(port, None, data, api, controls).await
     }
 
     /// Adds a thing, or replaces the one of its id.
     pub fn put(&self, mode: Mode, kind: Kind, thing: Value) {
         state::lock(&self.state).data.put(mode, kind, thing);
-    }
-
-    /// Makes the next requests for a path fail. In `path`, a segment `*` stands for any.
-    pub fn fail_next(&self, path: &str, fault: Fault) {
-        state::lock(&self.state).plan(path, fault);
-    }
-
-    /// Its requests so far, as `GET /v1/…?…`, in order.
-    pub fn requests(&self) -> Vec<String> {
-        state::lock(&self.state).requests.clone()
-    }
-
-    /// How often it was asked for a path. In `path`, a segment `*` stands for any.
-    pub fn requests_for(&self, path: &str) -> usize {
-        state::lock(&self.state).requests_for(path)
-    }
-}
-
-impl Drop for FlintStandIn {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -9,26 +9,28 @@ use axum::{
     extract::{FromRequestParts, Path, Query, State},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::convert::Infallible;
 
 pub(super) fn routes() -> Router<Shared<Data>> {
     Router::new()
-        .route("/checkout/sessions", get(sessions))
-        .route("/checkout/sessions/{id}", get(session))
+        .route("/checkout/sessions", list("checkout_session", 10, sessions))
+        .route("/checkout/sessions/{id}", one("checkout_session", session))
         .route("/checkout/sessions/{id}/line_items", get(line_items))
-        .route("/customers/{id}", get(customer))
-        .route("/products/{id}", get(product))
-        .route("/payment_intents", get(payment_intents))
-        .route("/subscriptions", get(subscriptions))
-        .route("/subscriptions/{id}", get(subscription))
-        .route("/invoices", get(invoices))
-        .route("/refunds", get(refunds))
-        .route("/disputes", get(disputes))
+        .route("/customers/{id}", one("customer", customer))
+        .route("/products/{id}", one("product", product))
+        .route(
+            "/payment_intents",
+            list("payment_intent", 10, payment_intents),
+        )
+        .route("/subscriptions", list("subscription", 10, subscriptions))
+        .route("/subscriptions/{id}", one("subscription", subscription))
+        .route("/invoices", list("invoice", 20, invoices))
+        .route("/refunds", list("refund", 20, refunds))
+        .route("/disputes", list("dispute", 20, disputes))
 }
 
 /// The answer to an unknown path, in the shape of Flex's framework.
@@ -39,7 +41,7 @@ pub(super) async fn not_found() -> Response {
 /// A refusal, in one of the two shapes that Flex has.
 enum Refused {
     /// The documented one (<https://docs.withflex.com/api-reference/introduction>).
-    Error(StatusCode, &'static str),
+    Error(StatusCode, String),
     /// For a parameter that is not as it should be: seen by Flex's own plugin
     /// (<https://github.com/JoinFlexHealth/woocommerce>).
     Parameter(&'static str),
@@ -62,13 +64,16 @@ impl IntoResponse for Refused {
 }
 
 /// A resource is missing, or hidden from the caller.
-fn unknown(code: &'static str) -> Refused {
-    Refused::Error(StatusCode::NOT_FOUND, code)
+fn unknown(kind: &str) -> Refused {
+    Refused::Error(StatusCode::NOT_FOUND, format!("{kind}_not_found"))
 }
 
-/// The caller's key: says which data it may see, and nothing else.
+/// The caller of a request.
 struct Caller {
+    /// The key says which data the caller may see, and nothing else.
     test_mode: bool,
+    /// The `expand_customer` of the query; anything but `true` expands nothing.
+    expands: bool,
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -79,56 +84,51 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             .headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
+        let query = parts.uri.query().unwrap_or_default();
         match header.and_then(|value| value.strip_prefix("Bearer ")) {
             Some(key) if key.starts_with("fsk_") => Ok(Self {
                 test_mode: key.starts_with("fsk_test_"),
+                expands: query.split('&').any(|pair| pair == "expand_customer=true"),
             }),
-            _ => Err(Refused::Error(StatusCode::UNAUTHORIZED, "unauthorized")),
+            _ => Err(Refused::Error(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized".to_owned(),
+            )),
         }
     }
 }
 
-/// The `expand_customer` of a query; anything but `true` expands nothing.
-struct Expand(bool);
-
-impl<S: Sync> FromRequestParts<S> for Expand {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(
-            query.split('&').any(|pair| pair == "expand_customer=true"),
-        ))
-    }
-}
-
 /// A resource as the caller wants it: its customer expanded or not.
-fn shown(data: &Data, resource: &Value, caller: &Caller, expand: &Expand) -> Value {
+fn shown(data: &Data, resource: &Value, caller: &Caller) -> Value {
     let mut resource = resource.clone();
-    if expand.0
+    if caller.expands
         && let Some(customer) = resource.get_mut("customer")
         && let Some(known) = customer
             .as_str()
-            .and_then(|id| data.customer(id, caller.test_mode))
+            .and_then(|id| data.one("customer", id, caller.test_mode))
     {
         *customer = known.clone();
     }
     resource
 }
 
-async fn session(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    expand: Expand,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let session = data
-        .session(&id, caller.test_mode)
-        .ok_or(unknown("checkout_session_not_found"))?;
-    Ok(Json(
-        json!({"checkout_session": shown(data, session, &caller, &expand)}),
-    ))
+/// The route of one resource, which answers with it under its kind's name.
+fn one(
+    kind: &'static str,
+    find: fn(&Data, &str, &Caller) -> Option<Value>,
+) -> MethodRouter<Shared<Data>> {
+    get(
+        move |State(state): State<Shared<Data>>, caller: Caller, Path(id): Path<String>| async move {
+            let found = find(&lock(&state).data, &id, &caller);
+            let found = found.ok_or_else(|| unknown(kind))?;
+            Ok::<_, Refused>(Json(json!({kind: found})))
+        },
+    )
+}
+
+fn session(data: &Data, id: &str, caller: &Caller) -> Option<Value> {
+    let session = data.one("checkout_session", id, caller.test_mode)?;
+    Some(shown(data, session, caller))
 }
 
 async fn line_items(
@@ -137,47 +137,23 @@ async fn line_items(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    data.session(&id, caller.test_mode)
-        .ok_or(unknown("checkout_session_not_found"))?;
+    let session = data.one("checkout_session", &id, caller.test_mode);
+    session.ok_or_else(|| unknown("checkout_session"))?;
     Ok(Json(json!({"line_items": data.line_items(&id)})))
 }
 
-async fn customer(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let customer = data
-        .customer(&id, caller.test_mode)
-        .ok_or(unknown("customer_not_found"))?;
-    Ok(Json(json!({"customer": customer})))
+fn customer(data: &Data, id: &str, caller: &Caller) -> Option<Value> {
+    data.one("customer", id, caller.test_mode).cloned()
 }
 
 /// <https://docs.withflex.com/api-reference/products/get-product>
-async fn product(
-    State(state): State<Shared<Data>>,
-    _: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let product = data.product(&id).ok_or(unknown("product_not_found"))?;
-    Ok(Json(json!({"product": product})))
+fn product(data: &Data, id: &str, _: &Caller) -> Option<Value> {
+    data.product(id).cloned()
 }
 
-async fn subscription(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    expand: Expand,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let subscription = data
-        .subscription(&id, caller.test_mode)
-        .ok_or(unknown("subscription_not_found"))?;
-    Ok(Json(
-        json!({"subscription": shown(data, subscription, &caller, &expand)}),
-    ))
+fn subscription(data: &Data, id: &str, caller: &Caller) -> Option<Value> {
+    let subscription = data.one("subscription", id, caller.test_mode)?;
+    Some(shown(data, subscription, caller))
 }
 
 /// How a list is asked for. No list knows all of these; those that it does not know change nothing.
@@ -195,17 +171,12 @@ struct Wanted {
 
 impl Wanted {
     /// The part of a list that is asked for. `id` names the member that holds the id of one of its resources.
-    fn page(
-        &self,
-        found: impl Iterator<Item = Value>,
-        id: &str,
-        usual: usize,
-    ) -> Result<Vec<Value>, Refused> {
+    fn page(&self, found: Vec<Value>, id: &str, usual: usize) -> Result<Vec<Value>, Refused> {
         let Ok(limit @ 1..=100) = self.limit.as_deref().map_or(Ok(usual), str::parse::<usize>)
         else {
             return Err(Refused::Parameter("limit"));
         };
-        let mut found = found;
+        let mut found = found.into_iter();
         if let Some(last) = &self.starting_after {
             // The page begins after the resource of that id.
             if !found.any(|resource| resource.get(id).is_some_and(|known| known == last)) {
@@ -214,144 +185,100 @@ impl Wanted {
         }
         Ok(found.take(limit).collect())
     }
-}
 
-impl Wanted {
-    /// In Unix seconds, how old a sale may be: `interval` counts days.
-    fn since(&self) -> Result<i64, Refused> {
+    /// In Unix seconds, how old a sale may be: `interval` counts days. `None` if it is no such count.
+    fn since(&self) -> Option<i64> {
         let Some(interval) = &self.interval else {
-            return Ok(i64::MIN);
+            return Some(i64::MIN);
         };
-        let Ok(days @ 1..) = interval.parse::<i64>() else {
-            return Err(Refused::Parameter("interval"));
-        };
-        Ok(Timestamp::now()
-            .as_second()
-            .saturating_sub(days.saturating_mul(24 * 60 * 60)))
+        let days = interval.parse().ok().filter(|days: &i64| *days >= 1)?;
+        let seconds = days.saturating_mul(24 * 60 * 60);
+        Some(Timestamp::now().as_second().saturating_sub(seconds))
     }
 }
 
 /// A filter is absent, or equals the member.
-fn fits(resource: &Value, name: &str, wanted: Option<&str>) -> bool {
+fn fits(resource: &Value, name: &str, wanted: Option<&String>) -> bool {
     wanted.is_none_or(|wanted| resource.get(name).is_some_and(|known| known == wanted))
 }
 
+/// The route of a list, which answers with a page of it, of `usual` resources if the query names no limit.
+fn list(
+    kind: &'static str,
+    usual: usize,
+    find: fn(&Data, &Wanted, &Caller) -> Vec<Value>,
+) -> MethodRouter<Shared<Data>> {
+    get(
+        move |State(state): State<Shared<Data>>, caller: Caller, Query(wanted): Query<Wanted>| async move {
+            wanted.since().ok_or(Refused::Parameter("interval"))?;
+            let found = find(&lock(&state).data, &wanted, &caller);
+            let page = wanted.page(found, &format!("{kind}_id"), usual)?;
+            Ok::<_, Refused>(Json(json!({format!("{kind}s"): page})))
+        },
+    )
+}
+
 /// <https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>
-async fn sessions(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    expand: Expand,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let reference = wanted.client_reference_id.as_deref();
-    let since = wanted.since()?;
-    let found = data.sessions(caller.test_mode).filter(|session| {
-        fits(session, "client_reference_id", reference)
-            && session
-                .get("created_at")
-                .and_then(Value::as_i64)
-                .is_none_or(|at| at >= since)
-            && wanted
-                .payment_intent
-                .as_deref()
-                .is_none_or(|id| listed(session).contains(&id))
+fn sessions(data: &Data, wanted: &Wanted, caller: &Caller) -> Vec<Value> {
+    let since = wanted.since().unwrap_or(i64::MIN);
+    let found = data.all("checkout_session", caller.test_mode);
+    let found = found.filter(|session| {
+        let created_at = session.get("created_at").and_then(Value::as_i64);
+        let payment = wanted.payment_intent.as_deref();
+        fits(
+            session,
+            "client_reference_id",
+            wanted.client_reference_id.as_ref(),
+        ) && created_at.is_none_or(|at| at >= since)
+            && payment.is_none_or(|id| listed(session).contains(&id))
     });
-    let found = found.map(|session| shown(data, session, &caller, &expand));
-    Ok(Json(
-        json!({"checkout_sessions": wanted.page(found, "checkout_session_id", 10)?}),
-    ))
+    found.map(|session| shown(data, session, caller)).collect()
 }
 
 /// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
-async fn payment_intents(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    expand: Expand,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let session_id = wanted.checkout_session.as_deref();
-    let sessions = data
-        .sessions(caller.test_mode)
-        .filter(|session| fits(session, "checkout_session_id", session_id));
-    let found = sessions
-        .flat_map(|session| data.payment_intents(session))
-        .filter(|intent| is_of(intent, caller.test_mode))
-        .map(|intent| shown(data, &intent, &caller, &expand));
-    Ok(Json(
-        json!({"payment_intents": wanted.page(found, "payment_intent_id", 10)?}),
-    ))
+fn payment_intents(data: &Data, wanted: &Wanted, caller: &Caller) -> Vec<Value> {
+    let of = wanted.checkout_session.as_ref();
+    let sessions = data.all("checkout_session", caller.test_mode);
+    let sessions = sessions.filter(|session| fits(session, "checkout_session_id", of));
+    let found = sessions.flat_map(|session| data.payment_intents(session));
+    let found = found.filter(|intent| is_of(intent, caller.test_mode));
+    found.map(|intent| shown(data, &intent, caller)).collect()
 }
 
 /// <https://docs.withflex.com/api-reference/refunds/list-refunds>
-async fn refunds(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let found = data
-        .refunds(wanted.checkout_session.as_deref(), caller.test_mode)
-        .filter(|refund| {
-            fits(
-                refund,
-                "payment_intent_id",
-                wanted.payment_intent.as_deref(),
-            )
-        })
-        .cloned();
-    Ok(Json(
-        json!({"refunds": wanted.page(found, "refund_id", 20)?}),
-    ))
+fn refunds(data: &Data, wanted: &Wanted, caller: &Caller) -> Vec<Value> {
+    let paid = wanted.checkout_session.as_deref().map(|id| {
+        let session = data.one("checkout_session", id, caller.test_mode);
+        session.map(listed).unwrap_or_default()
+    });
+    let found = data.all("refund", caller.test_mode).filter(|refund| {
+        let payment = refund.get("payment_intent_id").and_then(Value::as_str);
+        fits(refund, "payment_intent_id", wanted.payment_intent.as_ref())
+            && paid
+                .as_ref()
+                .is_none_or(|paid| payment.is_some_and(|payment| paid.contains(&payment)))
+    });
+    found.cloned().collect()
 }
 
 /// <https://docs.withflex.com/disputes-api-guide>
-async fn disputes(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let found = data.disputes(caller.test_mode).cloned();
-    Ok(Json(
-        json!({"disputes": wanted.page(found, "dispute_id", 20)?}),
-    ))
+fn disputes(data: &Data, _: &Wanted, caller: &Caller) -> Vec<Value> {
+    data.all("dispute", caller.test_mode).cloned().collect()
 }
 
 /// <https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>
-async fn subscriptions(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    expand: Expand,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let found = data
-        .subscriptions(caller.test_mode)
-        .filter(|subscription| {
-            fits(subscription, "status", wanted.status.as_deref())
-                && fits(subscription, "customer", wanted.customer.as_deref())
-        })
-        .map(|subscription| shown(data, subscription, &caller, &expand));
-    Ok(Json(
-        json!({"subscriptions": wanted.page(found, "subscription_id", 10)?}),
-    ))
+fn subscriptions(data: &Data, wanted: &Wanted, caller: &Caller) -> Vec<Value> {
+    let found = data.all("subscription", caller.test_mode);
+    let found = found.filter(|subscription| {
+        fits(subscription, "status", wanted.status.as_ref())
+            && fits(subscription, "customer", wanted.customer.as_ref())
+    });
+    found.map(|one| shown(data, one, caller)).collect()
 }
 
 /// <https://docs.withflex.com/api-reference/invoices/list-invoices>
-async fn invoices(
-    State(state): State<Shared<Data>>,
-    caller: Caller,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, Refused> {
-    let data = &lock(&state).data;
-    let customer = wanted.customer.as_deref();
-    let found = data
-        .invoices(caller.test_mode)
-        .filter(|invoice| fits(invoice, "customer", customer))
-        .cloned();
-    Ok(Json(
-        json!({"invoices": wanted.page(found, "invoice_id", 20)?}),
-    ))
+fn invoices(data: &Data, wanted: &Wanted, caller: &Caller) -> Vec<Value> {
+    let found = data.all("invoice", caller.test_mode);
+    let found = found.filter(|invoice| fits(invoice, "customer", wanted.customer.as_ref()));
+    found.cloned().collect()
 }

@@ -77,39 +77,21 @@ fn matches(pattern: &str, path: &str) -> bool {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Data {
-    /// Oldest first; each names its customer by id.
-    sessions: Vec<Value>,
+pub struct Data {
+    /// By the name that the API has for one of their kind; oldest first. A session names its customer by id.
+    things: BTreeMap<String, Vec<Value>>,
     line_items: BTreeMap<String, Value>,
     /// By session; one that is not here has those that follow from itself.
     payment_intents: BTreeMap<String, Value>,
-    customers: BTreeMap<String, Value>,
-    products: BTreeMap<String, Value>,
-    subscriptions: BTreeMap<String, Value>,
-    /// Oldest first.
-    invoices: Vec<Value>,
-    /// Oldest first.
-    refunds: Vec<Refund>,
-    /// Oldest first.
-    disputes: Vec<Value>,
-}
-
-#[derive(Debug, Clone)]
-struct Refund {
-    refund: Value,
-    /// The session that it is said to be of; without one, that of its payment intent.
-    session_id: Option<String>,
 }
 
 /// The seed file: holds answers of the API, or names the files that do.
 #[derive(Deserialize)]
 struct Seed {
     sessions: Vec<SeedSession>,
-    customers: Vec<Answer>,
-    #[serde(default)]
-    products: Vec<Answer>,
-    subscriptions: Vec<Answer>,
-    refunds: Vec<Answer>,
+    /// By the names of the API's lists.
+    #[serde(flatten)]
+    others: BTreeMap<String, Vec<Answer>>,
 }
 
 #[derive(Deserialize)]
@@ -141,17 +123,10 @@ impl Data {
         let folder = path.parent().unwrap_or(Path::new("."));
         let seed: Seed = read(path)?;
         let mut data = Self::default();
-        for customer in seed.customers {
-            data.put_customer(customer.read(folder)?);
-        }
-        for product in seed.products {
-            data.put_product(product.read(folder)?);
-        }
-        for subscription in seed.subscriptions {
-            data.put_subscription(subscription.read(folder)?);
-        }
-        for refund in seed.refunds {
-            data.put_refund(refund.read(folder)?, None);
+        for (list, things) in seed.others {
+            for thing in things {
+                data.put(list.trim_end_matches('s'), thing.read(folder)?);
+            }
         }
         for files in seed.sessions {
             let session = unwrapped(files.session.read(folder)?, "checkout_session");
@@ -165,6 +140,19 @@ impl Data {
         Ok(data)
     }
 
+    /// Adds a thing of that kind, or replaces the one of its id.
+    pub(super) fn put(&mut self, kind: &str, thing: Value) {
+        let thing = unwrapped(thing, kind);
+        let name = format!("{kind}_id");
+        let list = self.things.entry(kind.to_owned()).or_default();
+        let id = id_of(&thing, &name);
+        match list.iter_mut().find(|known| id_of(known, &name) == id) {
+            Some(known) => *known = thing,
+            None => list.push(thing),
+        }
+    }
+
+    /// Adds a session, or replaces the one of its id. A customer inside it is kept as a customer.
     pub(super) fn put_session(&mut self, session: Value) {
         let mut session = unwrapped(session, "checkout_session");
         if let Some(customer) = session
@@ -172,34 +160,14 @@ impl Data {
             .filter(|customer| customer.is_object())
         {
             let customer_id = Value::from(id_of(customer, "customer_id"));
-            self.put_customer(std::mem::replace(customer, customer_id));
+            self.put("customer", std::mem::replace(customer, customer_id));
         }
-        put(&mut self.sessions, session, |session| {
-            id_of(session, "checkout_session_id")
-        });
+        self.put("checkout_session", session);
     }
 
     pub(super) fn put_line_items(&mut self, session_id: &str, line_items: Value) {
         self.line_items
             .insert(session_id.to_owned(), unwrapped(line_items, "line_items"));
-    }
-
-    pub(super) fn put_product(&mut self, product: Value) {
-        let product = unwrapped(product, "product");
-        self.products
-            .insert(id_of(&product, "product_id").to_owned(), product);
-    }
-
-    /// A product: as given, or as a line that sold it shows it.
-    pub(super) fn product(&self, id: &str) -> Option<&Value> {
-        let lines = self.line_items.values().filter_map(Value::as_array);
-        let mut sold = lines
-            .flatten()
-            .filter_map(|line| line.pointer("/price/product"));
-        let given = self.products.get(id);
-        given.or_else(|| {
-            sold.find(|product| product.get("product_id").is_some_and(|known| known == id))
-        })
     }
 
     pub(super) fn put_payment_intents(&mut self, session_id: &str, payment_intents: Value) {
@@ -209,54 +177,32 @@ impl Data {
         );
     }
 
-    pub(super) fn put_subscription(&mut self, subscription: Value) {
-        let subscription = unwrapped(subscription, "subscription");
-        self.subscriptions.insert(
-            id_of(&subscription, "subscription_id").to_owned(),
-            subscription,
-        );
+    /// The things of one kind in both modes, newest first.
+    fn things(&self, kind: &str) -> impl Iterator<Item = &Value> {
+        self.things.get(kind).into_iter().flatten().rev()
     }
 
-    pub(super) fn put_invoice(&mut self, invoice: Value) {
-        let invoice = unwrapped(invoice, "invoice");
-        put(&mut self.invoices, invoice, |one| id_of(one, "invoice_id"));
+    /// The things of one kind and one mode, newest first.
+    pub(super) fn all(&self, kind: &str, test_mode: bool) -> impl Iterator<Item = &Value> {
+        self.things(kind)
+            .filter(move |thing| is_of(thing, test_mode))
     }
 
-    pub(super) fn put_dispute(&mut self, dispute: Value) {
-        let dispute = unwrapped(dispute, "dispute");
-        put(&mut self.disputes, dispute, |one| id_of(one, "dispute_id"));
+    pub(super) fn one(&self, kind: &str, id: &str, test_mode: bool) -> Option<&Value> {
+        let name = format!("{kind}_id");
+        self.all(kind, test_mode)
+            .find(|thing| id_of(thing, &name) == id)
     }
 
-    pub(super) fn put_refund(&mut self, refund: Value, session_id: Option<String>) {
-        let refund = Refund {
-            refund: unwrapped(refund, "refund"),
-            session_id,
-        };
-        put(&mut self.refunds, refund, |one| {
-            id_of(&one.refund, "refund_id")
-        });
-    }
-
-    pub(super) fn put_customer(&mut self, customer: Value) {
-        let customer = unwrapped(customer, "customer");
-        self.customers
-            .insert(id_of(&customer, "customer_id").to_owned(), customer);
-    }
-
-    /// The sessions of one mode, newest first.
-    pub(super) fn sessions(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
-        self.sessions
-            .iter()
-            .rev()
-            .filter(move |session| is_of(session, test_mode))
-    }
-
-    pub(super) fn session(&self, id: &str, test_mode: bool) -> Option<&Value> {
-        self.sessions(test_mode).find(|session| {
-            session
-                .get("checkout_session_id")
-                .is_some_and(|known| known == id)
-        })
+    /// A product: as given, or as a line that sold it shows it.
+    pub(super) fn product(&self, id: &str) -> Option<&Value> {
+        let lines = self.line_items.values().filter_map(Value::as_array);
+        let sold = lines
+            .flatten()
+            .filter_map(|line| line.pointer("/price/product"));
+        self.things("product")
+            .chain(sold)
+            .find(|product| product.get("product_id").is_some_and(|known| known == id))
     }
 
     pub(super) fn line_items(&self, session_id: &str) -> Value {
@@ -275,79 +221,6 @@ impl Data {
             || payment_intents::made_from(session),
             |given| given.as_array().cloned().unwrap_or_default(),
         )
-    }
-
-    /// The refunds of one mode, of one session or of any, newest first.
-    pub(super) fn refunds(
-        &self,
-        session_id: Option<&str>,
-        test_mode: bool,
-    ) -> impl Iterator<Item = &Value> {
-        let paid = session_id
-            .and_then(|id| self.session(id, test_mode))
-            .map(payment_intents::listed);
-        let fits = move |Refund {
-                             refund,
-                             session_id: said,
-                         }: &&Refund| match (session_id, said) {
-            (None, _) => true,
-            (Some(wanted), Some(said)) => wanted == said,
-            (Some(_), None) => {
-                let by = refund.get("payment_intent_id").and_then(Value::as_str);
-                paid.as_ref()
-                    .is_some_and(|paid| by.is_some_and(|by| paid.contains(&by)))
-            }
-        };
-        let found = self
-            .refunds
-            .iter()
-            .rev()
-            .filter(fits)
-            .map(|known| &known.refund);
-        found.filter(move |refund| is_of(refund, test_mode))
-    }
-
-    pub(super) fn subscription(&self, id: &str, test_mode: bool) -> Option<&Value> {
-        self.subscriptions
-            .get(id)
-            .filter(|subscription| is_of(subscription, test_mode))
-    }
-
-    pub(super) fn subscriptions(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
-        self.subscriptions
-            .values()
-            .rev()
-            .filter(move |subscription| is_of(subscription, test_mode))
-    }
-
-    /// The disputes of one mode, newest first.
-    pub(super) fn disputes(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
-        self.disputes
-            .iter()
-            .rev()
-            .filter(move |dispute| is_of(dispute, test_mode))
-    }
-
-    /// The invoices of one mode, newest first.
-    pub(super) fn invoices(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
-        self.invoices
-            .iter()
-            .rev()
-            .filter(move |invoice| is_of(invoice, test_mode))
-    }
-
-    pub(super) fn customer(&self, id: &str, test_mode: bool) -> Option<&Value> {
-        self.customers
-            .get(id)
-            .filter(|customer| is_of(customer, test_mode))
-    }
-}
-
-/// Replaces the one with the same id, or adds it.
-fn put<T>(list: &mut Vec<T>, new: T, id: impl Fn(&T) -> &str) {
-    match list.iter_mut().find(|known| id(known) == id(&new)) {
-        Some(known) => *known = new,
-        None => list.push(new),
     }
 }
 

@@ -109,16 +109,11 @@ async fn a_session_put_in_expanded_is_given_out_by_reference() {
     let stand_in = StandIn::start().await.unwrap();
     let mut purchase = Purchase::sample();
     purchase.session["customer"] = purchase.customer.clone();
-    stand_in.put_session(json!({"checkout_session": purchase.session}));
-    let (_, answer) = get(
-        &stand_in,
-        &format!("/v1/checkout/sessions/{}", purchase.order_id()),
-    )
-    .await;
-    assert_eq!(
-        answer["checkout_session"]["customer"],
-        purchase.customer["customer_id"]
-    );
+    stand_in.put_purchase(&purchase);
+    let path = format!("/v1/checkout/sessions/{}", purchase.order_id());
+    let (_, answer) = get(&stand_in, &path).await;
+    let id = &purchase.customer["customer_id"];
+    assert_eq!(&answer["checkout_session"]["customer"], id);
 }
 
 #[tokio::test]
@@ -245,7 +240,7 @@ async fn payment_intents_are_those_given_or_share_what_the_session_came_to() {
     ] {
         purchase.session["amount_received"] = json!(received);
         purchase.session["capture_method"] = json!(method);
-        stand_in.put_session(purchase.session.clone());
+        stand_in.put_purchase(&purchase);
         assert_eq!(
             listed(&["amount", "status"]).await,
             json!([[3498, status], [3497, status]])
@@ -277,16 +272,14 @@ async fn refunds_are_found_by_what_they_give_back() {
     let (stand_in, purchase) = with_sample().await;
     let intents = &purchase.session["payment_intents"];
     for n in 0..25_usize {
-        stand_in.put_refund(json!({
-            "refund_id": format!("fre_{n}"),
-            "payment_intent_id": intents[n % 2],
-            "status": "pending",
-            "test_mode": true,
-        }));
+        let id = format!("fre_{n}");
+        let refund =
+            json!({"refund_id": id, "payment_intent_id": intents[n % 2], "test_mode": true});
+        stand_in.put("refund", refund);
     }
-    stand_in.put_refund(
-        json!({"refund_id": "fre_live", "payment_intent_id": intents[0], "test_mode": false}),
-    );
+    let live =
+        json!({"refund_id": "fre_live", "payment_intent_id": intents[0], "test_mode": false});
+    stand_in.put("refund", live);
     let listed = async |query: &str| {
         let (status, body) = get(&stand_in, &format!("/v1/refunds?{query}")).await;
         assert_eq!(status, 200, "{body}");
@@ -312,9 +305,8 @@ async fn refunds_are_found_by_what_they_give_back() {
     );
     assert!(listed("checkout_session=fcs_other").await.is_empty());
 
-    stand_in.put_refund(
-        json!({"refund": {"refund_id": "fre_23", "payment_intent_id": second, "test_mode": true}}),
-    );
+    let again = json!({"refund_id": "fre_23", "payment_intent_id": second, "test_mode": true});
+    stand_in.put("refund", json!({"refund": again}));
     assert_eq!(
         listed(&format!("payment_intent={second}&limit=2")).await,
         ["fre_23", "fre_21"]
@@ -382,9 +374,10 @@ async fn another_process_steers_it_over_http() {
     let (_, answer) = get(&stand_in, &format!("/v1/payment_intents{session}")).await;
     assert_eq!(answer["payment_intents"], json!([intent]));
 
-    let refund = json!({"refund_id": "fre_1", "payment_intent_id": "fpi_other", "test_mode": true});
-    let named = json!({"refund": refund, "checkout_session": purchase.order_id()});
-    assert_eq!(status("PUT", "refunds", named).await, 204);
+    let payment = &purchase.session["payment_intent"];
+    let refund = json!({"refund_id": "fre_1", "payment_intent_id": payment, "test_mode": true});
+    let wrapped = json!({"refund": refund});
+    assert_eq!(status("PUT", "refunds", wrapped).await, 204);
     let (_, answer) = get(&stand_in, &format!("/v1/refunds{session}")).await;
     assert_eq!(answer["refunds"], json!([refund]));
     assert_eq!(status("PUT", "refunds", json!({"refund": {}})).await, 422);

@@ -63,7 +63,7 @@ impl Kind {
 
 /// All things of both modes, each list oldest first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FlintData(BTreeMap<(Mode, Kind), Vec<Value>>);
+pub struct FlintData(BTreeMap<(Mode, Kind), Vec<Value>>);
 
 impl FlintData {
     /// The things of a seed file: `{"test": {"orders": […], …}}`.

@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::Fault, *};
 use domain::{
     delivery::{answer::Answer, event::Change, reference::Reference, secrets::ApiKey},
     ports::Provider,
@@ -7,6 +7,7 @@ use domain::{
     values::{ids::OrderId, outcome::ReadError},
 };
 use serde_json::json;
+use std::sync::Arc;
 
 async fn get(stand_in: &FlintStandIn, path: &str, key: Option<&str>) -> (u16, String, Value) {
     // An error means that another test of this process has made the same call.
