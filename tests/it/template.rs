@@ -4,8 +4,11 @@
 
 use crate::documents::{assert_printed, files, root};
 use domain::{
+    access::purchase::AccessPolicy,
+    receipt::OnUnknown,
+    sale::{amounts::PartPayment, restock::RestockPolicy, stock::RenewalStock},
     upkeep::sweep::{EVERY, TRIES, UNFULFILLED},
-    values::outcome::back_off,
+    values::{mode::Mode, outcome::back_off},
 };
 use kit::drive;
 use serde_json::{Value as Json, json};
@@ -17,6 +20,7 @@ use std::{
     sync::LazyLock,
     time::Duration,
 };
+use strum::VariantNames as _;
 
 const FUNCTIONS: [&str; 7] = [
     "Intake",
@@ -794,6 +798,25 @@ fn every_parameter_is_explained_checked_and_in_a_group() {
         // CloudFormation says a range or a list by itself, but a pattern only as a pattern.
         let explained = parameter["ConstraintDescription"].is_string();
         assert_eq!(explained, !parameter["AllowedPattern"].is_null(), "{name}");
+    }
+}
+
+/// The functions read the words by these types.
+#[test]
+fn a_parameter_allows_the_words_that_its_function_reads() {
+    let read = [
+        ("Mode", Mode::VARIANTS),
+        ("OnFullRefund", AccessPolicy::VARIANTS),
+        ("OnLostDispute", AccessPolicy::VARIANTS),
+        ("PartPayment", PartPayment::VARIANTS),
+        ("ReceiptOnUnknown", OnUnknown::VARIANTS),
+        ("RenewalStock", RenewalStock::VARIANTS),
+        ("Restock", RestockPolicy::VARIANTS),
+    ];
+    for (name, words) in read {
+        let allowed = strings(&TEMPLATE["Parameters"][name]["AllowedValues"]);
+        let allowed: BTreeSet<String> = allowed.into_iter().collect();
+        assert_eq!(allowed, set(&words.join(" ")), "{name}");
     }
 }
 
