@@ -69,9 +69,7 @@ fn by_hand(class: Class) -> Option<&'static str> {
         Class::OtherMode => {
             "The endpoint at the provider sends events of the other mode. Correct the endpoint, then drop the event."
         }
-        Class::NotFulfilled => {
-            "This kind of sale is not fulfilled here: handle it by hand, and drop it."
-        }
+        Class::NotFulfilled => "Such a sale is not fulfilled here: handle it by hand, and drop it.",
         Class::Exception => {
             "Goods and receipt wait. Solve it in the provider's dashboard, or decide that the goods go out; then release \
              the event."
