@@ -83,10 +83,11 @@ pub(crate) async fn put_first<T: DeserializeOwned>(
     let Err(error) = past_conflicts(|| put.clone().send()).await else {
         return Ok(None);
     };
-    match error.as_service_error() {
-        Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-            row::from_item(table, refusal.item.clone().unwrap_or_default()).map(Some)
+    let why = classified(DYNAMODB, &error);
+    match error.into_service_error() {
+        PutItemError::ConditionalCheckFailedException(refusal) => {
+            row::from_item(table, refusal.item.unwrap_or_default()).map(Some)
         }
-        _ => Err(classified(DYNAMODB, &error)),
+        _ => Err(why),
     }
 }

@@ -82,7 +82,7 @@ reading::structures! {
         payment_intent_id: Field<String>,
         subscription: Field<Reference<Subscription>>,
         invoice: Field<Reference<Invoice>>,
-        // What the merchant ships and serves an order with. No decision depends on these.
+        // The details with which the merchant ships and serves an order. No decision depends on these.
         shipping_details: Value,
         shipping_options: Value,
         discounts: Value,

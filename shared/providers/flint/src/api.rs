@@ -84,7 +84,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Creates a client for the API at this address, such as `https://api.withflintpay.com`.
+    /// Creates a client with these limits for the API at this address, such as `https://api.withflintpay.com`.
     pub fn with_limits(base_url: &str, limits: Limits) -> Result<Self, BadSetUp> {
         let client = Client::new(base_url, limits, DIALECT)?;
         Ok(Self { client })
